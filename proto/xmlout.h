@@ -1,0 +1,21 @@
+/*
+ * xmlout.h -- trees to bytes that every XML reader takes for the same tree (attack X12).
+ *
+ * Default namespaces only, no prefixes but xml: and those made up (ns1…) for namespaced attributes. Characters that XML 1.0 does not allow are
+ * refused when read, so none can be written; text is escaped for both text and attributes, CR, LF and TAB in attributes as
+ * character references.
+ */
+#ifndef PROTO_XMLOUT_H
+#define PROTO_XMLOUT_H
+
+#include "proto/buf.h"
+
+struct xml;
+
+/* Append the element. `outer` is the namespace in force around it (jabber:client on a c2s stream): not declared again. NULL: none. */
+void xmlout(struct buf *out, const struct xml *node, const char *outer);
+
+/* Append text escaped for element content or attribute values. */
+void xmlout_escape(struct buf *out, const char *text, size_t len);
+
+#endif
