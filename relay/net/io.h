@@ -1,0 +1,48 @@
+/*
+ * net/io.h -- one connected socket, plain and then TLS on the same fd, as events.
+ *
+ *     io_new -> IO_DATA* -> [io_start_tls -> IO_TLS_READY -> IO_DATA*] -> IO_CLOSED -> io_free
+ *
+ * Writes are queued and never block; the owner watches io_queued() and IO_DRAINED. One read buffer (16 KiB) is shared by all.
+ * io_free may be called from inside the callback. No callback comes after io_free.
+ */
+#ifndef RELAY_NET_IO_H
+#define RELAY_NET_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct io;
+struct loop;
+struct tls;
+
+enum io_event {
+	IO_DATA,      /* bytes, len: borrowed for the call */
+	IO_TLS_READY, /* handshake done */
+	IO_DRAINED,   /* everything written has been taken by the kernel */
+	IO_CLOSED,    /* peer closed, error, or TLS failure; bytes: a word or sentence why. Only io_free is left to do. */
+};
+typedef void io_fn(void *arg, enum io_event event, const char *bytes, size_t len);
+
+/* fd becomes io's; it is made non-blocking, close-on-exec, TCP_NODELAY and TCP keepalive. */
+struct io *io_new(struct loop *loop, int fd, io_fn *fn, void *arg);
+void io_free(struct io **io); /* closes at once */
+
+/* Server side. Bytes read but not yet given out must not exist: false when some were (STARTTLS injection, attack T1). */
+bool io_start_tls(struct io *io, struct tls *tls, const char *alpn);
+
+void io_write(struct io *io, const char *bytes, size_t len);
+void io_pause(struct io *io, bool paused); /* stop or go on reading */
+size_t io_queued(const struct io *io);     /* bytes not yet taken by the kernel */
+void io_shutdown(struct io *io);           /* close_notify and FIN after what is queued; then IO_CLOSED comes from the peer's end */
+
+const char *io_peer(const struct io *io); /* "192.0.2.7:5222" or "[2001:db8::1]:5222"; borrowed */
+
+/* About the TLS session, for channel binding (RFC 9266, RFC 5929) and logs. */
+bool io_is_tls(const struct io *io);
+const char *io_tls_version(const struct io *io); /* "TLSv1.3" */
+bool io_tls_exporter(const struct io *io, uint8_t out[static 32]); /* false under TLS 1.2 without extended master secret */
+size_t io_tls_end_point(const struct io *io, uint8_t out[static 64]); /* hash of our certificate; its length */
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * store/txn.h -- the one door to the disk. The API is a sentence: begin, add, submit, done.
+ *
+ * All operations of one txn are durable together or not at all. Transactions go into the open batch; when the writer is free it takes
+ * the whole batch (at most 1,000 operations or 4 MiB) as one SQLite transaction; done callbacks come in order of submission, in a later loop
+ * turn, after the fsync. When one operation of a batch fails, the batch is rolled back and run again with a
+ * SAVEPOINT a txn, so that only the failing one is told.
+ */
+#ifndef RELAY_STORE_TXN_H
+#define RELAY_STORE_TXN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+struct txn;
+
+enum txn_result {
+	TXN_COMMITTED, /* on disk */
+	TXN_FULL,      /* no room; nothing of it was kept (stanza error resource-constraint, wait) */
+	TXN_CONFLICT,  /* a condition in it did not hold: account exists, invite already used, no such account; nothing was kept */
+	TXN_FAILED,    /* any other error, logged; nothing was kept */
+};
+typedef void txn_done_fn(void *arg, enum txn_result result);
+
+/* Accounts are named by their node part (one host a relay), contacts by JID text in canonical form. */
+enum op_kind {
+	OP_MESSAGE,         /* a message row: body kept once */
+	OP_BOX,             /* an archive entry of one account for that message */
+	OP_PENDING,         /* the message waits in the mailbox of this account */
+	OP_PENDING_CLEAR,   /* acknowledged: gone from the mailbox */
+	OP_ACCOUNT_NEW,     /* conflict: exists */
+	OP_ACCOUNT_KEYS,    /* new password's SCRAM keys; conflict: no such account */
+	OP_ACCOUNT_DEL,     /* with everything it owns */
+	OP_ACCOUNT_SEEN,    /* last login */
+	OP_ROSTER_SET,      /* whole item, insert or replace; bumps the account's roster version */
+	OP_ROSTER_DEL,
+	OP_NODE_SET,        /* pubsub node with configuration */
+	OP_NODE_DEL,        /* with its items */
+	OP_NODE_PURGE,      /* items only */
+	OP_ITEM_SET,        /* publish: insert or replace as newest; then keep only the newest max_items */
+	OP_ITEM_DEL,
+	OP_INVITE_NEW,
+	OP_INVITE_USE,      /* conflict: unknown, used or expired */
+	OP_INVITE_DEL,
+	OP_SEEN,            /* a deduplication key; conflict: already there */
+};
+
+struct scram_keys { /* RFC 5802: never the password */
+	uint8_t salt[16];
+	uint32_t iterations;
+	uint8_t stored_sha1[20], server_sha1[20];
+	uint8_t stored_sha256[32], server_sha256[32];
+};
+
+/* The states of RFC 6121 appendix A, as bits. */
+enum roster_flag {
+	ROSTER_TO = 1,          /* we see them */
+	ROSTER_FROM = 2,        /* they see us */
+	ROSTER_PENDING_OUT = 4, /* ask='subscribe' */
+	ROSTER_PENDING_IN = 8,  /* they asked; item may not be in the visible roster */
+	ROSTER_APPROVED = 16,   /* pre-approval */
+	ROSTER_VISIBLE = 32,    /* part of the roster proper (not only a pending-in request) */
+};
+
+struct roster_row {
+	const char *contact;       /* bare JID text */
+	unsigned flags;            /* enum roster_flag */
+	const char *name;          /* NULL: none */
+	const char *groups;        /* each followed by '\n'; "" or NULL: none */
+	const char *request;       /* PENDING_IN: the subscribe stanza as XML, for delivery again; NULL */
+};
+
+struct op {
+	enum op_kind kind;
+	const char *account;   /* node part; NULL where unused */
+	int64_t id;            /* message id (store_next_id) */
+	int64_t time;          /* ms; of receipt, publication, login */
+	int64_t expires;       /* ms; 0: never */
+	const char *from, *to; /* message: full JID texts as in the stanza */
+	const char *peer;      /* box: the other party's bare JID */
+	const void *body;      /* message: XML; item: payload XML */
+	size_t body_len;
+	const char *node, *item; /* pubsub */
+	const char *config;      /* node: opaque text that the feature reads back */
+	const char *publisher;   /* item: full JID */
+	int max_items;           /* OP_ITEM_SET: how many to keep; 0: all */
+	const struct roster_row *roster;
+	const struct scram_keys *keys;
+	const char *token;      /* invite */
+	const uint8_t *key;     /* seen: 32 bytes */
+};
+
+/* All strings and bytes are copied. */
+struct txn *txn_new(struct store *store);
+void txn_add(struct txn *txn, const struct op *op);
+bool txn_is_empty(const struct txn *txn);
+/* Submit or abandon; both free it and null the pointer. done runs exactly once unless abandoned; done may be NULL. */
+void txn_submit(struct txn **txn, txn_done_fn *done, void *arg);
+void txn_abandon(struct txn **txn);
+
+#endif

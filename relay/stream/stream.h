@@ -1,0 +1,92 @@
+/*
+ * stream/stream.h -- one client's XML stream from accept to close (RFC 6120): negotiation, SASL, bind, order.
+ *
+ *   NEW -> TLS -> SASL -> BIND -> READY, any -> CLOSING -> CLOSED       (stream.c: allowed[])
+ *
+ * Promises: nothing but STARTTLS before TLS; nothing but SASL (and registration, if the owner takes it) before authentication; `from` is stamped by the
+ * owner's session, never taken from the client; stanzas reach the owner one at a time in order; at most 256 unhandled. A stanza
+ * is handled when its slot is done and all slots before it are; its replies leave at that moment, so the answer to a
+ * ping is a barrier. Deadlines: TLS 10 s, authenticated and bound 30 s, half a stanza 30 s (60 s when ready), idle keepalive with a white space each 5 min
+ * and TCP keepalive; closing 5 s.
+ * Never: knows rosters, messages or features: those come down in struct stream_owner.
+ */
+#ifndef RELAY_STREAM_STREAM_H
+#define RELAY_STREAM_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "proto/error.h"
+
+struct arena;
+struct jid;
+struct loop;
+struct slot;
+struct store;
+struct stream;
+struct tls;
+struct xml;
+
+/* What the floors above do; handed down at start. `session` is what `bound` returned. */
+struct stream_owner {
+	/* Authenticated as `node` and asked for `resource` (NULL: any). Returns the session and fills resource_r (arena) or NULL with
+	 * *error_r set (conflict, not-allowed, resource-constraint). */
+	void *(*bound)(void *arg, struct stream *stream, struct arena *arena, const char *node, const char *resource,
+	    const char **resource_r, enum stanza_error *error_r);
+	/* One stanza (message, presence, iq), namespace jabber:client; the arena is the owner's from here on. The owner answers by slot_*() and ends with slot_done(). */
+	void (*stanza)(void *session, struct slot *slot, struct arena *arena, struct xml *stanza);
+	/* Before authentication: an iq (XEP-0077). False: not taken (the stream answers not-authorized). Same rules for slot and arena when taken. */
+	bool (*unauthenticated)(void *arg, struct stream *stream, struct slot *slot, struct arena *arena, struct xml *iq);
+	/* Features to announce: before authentication (ready false) and after (ready true: beside bind). Appends children. */
+	void (*features)(void *arg, struct arena *arena, struct xml *features, bool ready);
+	/* After `bound`: the stream is gone; the session must let go of it. Slots not yet done stay valid, their replies go nowhere. */
+	void (*closed)(void *session);
+};
+
+/* What all client streams share. Borrowed; outlives them. */
+struct stream_host {
+	struct loop *loop;
+	struct store *store;
+	struct tls *tls; /* replaced on SIGHUP: new handshakes use the new one */
+	const char *domain;
+	const struct stream_owner *owner;
+	void *arg;
+	bool plain;              /* offer SASL PLAIN */
+	int64_t logins;          /* attempts a second and address, then slower */
+	int64_t rate;            /* bytes a second and stream; 0: no limit */
+	void *limiter;           /* stream/limit.c's tables; made by stream_host_init */
+	struct stream *streams;  /* all of them */
+};
+void stream_host_init(struct stream_host *host);
+/* Say system-shutdown to all, wait up to 2 s for unhandled stanzas to be handled, close; then call done. */
+void stream_host_shutdown(struct stream_host *host, void (*done)(void *arg), void *arg);
+
+/* A connection came in. direct: TLS starts at once (XEP-0368). on_gone tells the listener. */
+void stream_accept(struct stream_host *host, int fd, bool direct, void (*on_gone)(void *arg, const char *peer), void *arg);
+
+/* Send now, in order of calls. Deliveries, pushes, presence. */
+void stream_send(struct stream *stream, const struct xml *stanza);
+/* The same element already as bytes (xmlout with outer jabber:client). */
+void stream_send_bytes(struct stream *stream, const char *bytes, size_t len);
+size_t stream_queued(const struct stream *stream); /* bytes the peer has not taken */
+/* Stream error and close; STREAM_OK: a plain </stream:stream>. text for people, may be NULL. */
+void stream_close(struct stream *stream, enum stream_error error, const char *text);
+/* Stop and go on reading (back-pressure). Counted: each true needs its false. */
+void stream_hold(struct stream *stream, bool held);
+const char *stream_peer(const struct stream *stream);
+const char *stream_id(const struct stream *stream);      /* as in logs */
+bool stream_is_direct(const struct stream *stream);
+int64_t stream_since(const struct stream *stream);       /* ms wall: accepted */
+
+/* A stanza's place in its stream's order. */
+struct stream *slot_stream(struct slot *slot); /* NULL once the stream is gone */
+/* Leaves when the slot is handled. Copied at once. */
+void slot_reply(struct slot *slot, const struct xml *stanza);
+/* Runs when the slot is handled, in stream order, also when the stream has gone meanwhile. */
+void slot_after(struct slot *slot, void (*fn)(void *arg), void *arg);
+/* The owner has decided: the next stanza may be given to it (at most 256 undone). Call once, at the latest at slot_done. */
+void slot_decided(struct slot *slot);
+/* Its effects are durable (or it has none). The slot is not touched by the owner afterwards. */
+void slot_done(struct slot **slot);
+
+#endif
