@@ -1,0 +1,82 @@
+/*
+ * route/feature.h -- a feature is one file in relay/feature/ and one const struct; the core includes none of them.
+ *
+ * The tables here are read once at start (router_new): iq handlers become one look-up by (element, namespace), hooks one sorted row a point.
+ * disco#info, the capability hash, `lazoctl features` and the stream features are derived from these structs: nothing is
+ * announced that is not implemented.
+ */
+#ifndef RELAY_ROUTE_FEATURE_H
+#define RELAY_ROUTE_FEATURE_H
+
+#include <stdbool.h>
+
+struct arena;
+struct event;
+struct router;
+struct session;
+struct account;
+struct xml;
+
+enum verdict {
+	PASS,     /* not mine, or done with my part: go on */
+	HANDLED,  /* decided: commit what the event's transaction holds, then its replies and deliveries leave */
+	REJECTED, /* event_reject() has said why; nothing of the transaction is kept */
+	LATER,    /* I hold the event and will call event_finish() */
+};
+
+/* Whom a stanza addresses, seen from its sender. */
+enum scope {
+	TO_SELF = 1,     /* no `to`, or the sender's own bare JID */
+	TO_HOST = 2,     /* the relay's own domain */
+	TO_ACCOUNT = 4,  /* bare JID of another local address (existing or not: event->target tells) */
+	TO_RESOURCE = 8, /* full JID at this host */
+	TO_REMOTE = 16,  /* another domain */
+};
+enum { ON_GET = 1, ON_SET = 2 }; /* results and errors never reach handlers */
+
+/* Handlers see a valid iq (proto/stanza.h iq_valid) whose payload is (name, ns). For TO_ACCOUNT the relay answers on the account's behalf (RFC 6121 8.5.1). */
+struct iq_handler {
+	const char *name, *ns; /* name NULL ends the table */
+	unsigned types;        /* ON_GET | ON_SET */
+	unsigned scopes;       /* enum scope bits */
+	enum verdict (*fn)(struct event *event, void *state);
+};
+
+/* Where hooks run. Order within a point: enum hook_order, then the feature table. */
+enum hook_point {
+	POINT_NONE,
+	POINT_SEND,      /* a message or presence of a local session, before routing; event->sender is set */
+	POINT_MESSAGE,   /* a message for a local account (event->target), decided by routing: here rows are added and copies planned */
+	POINT_PRESENCE,  /* presence of a local session towards one contact or directed */
+	POINT_AVAILABLE, /* session_event: initial presence was committed to the registry (or priority rose from negative) */
+	POINT_UNAVAILABLE, /* session_event: went unavailable or is closing */
+	POINTS
+};
+enum hook_order { ORDER_GUARD, ORDER_ARCHIVE, ORDER_COPY, ORDER_DELIVER };
+
+struct hook {
+	enum hook_point point; /* POINT_NONE ends the table */
+	enum hook_order order;
+	enum verdict (*fn)(struct event *event, void *state);
+};
+
+struct feature {
+	const char *name;
+	const char *spec;               /* "XEP-0199 2.0.1" */
+	const char *const *disco;       /* features of the host, NULL-terminated, or NULL */
+	const char *const *disco_account; /* features of an account's bare JID, likewise */
+	const struct iq_handler *iq;
+	const struct hook *hooks;
+	void *(*init)(struct router *router);       /* its state; NULL: none */
+	void (*free)(void *state);
+	/* Stream features; ready false: before authentication. */
+	void (*stream_features)(void *state, struct arena *arena, struct xml *features, bool ready);
+	/* An iq before authentication (in-band registration); as struct stream_owner's. event->origin is NULL, event->slot set. */
+	enum verdict (*unauthenticated)(struct event *event, void *state);
+	/* Something about an account changed and is committed: a contact's subscription (contact bare JID text, flags before and after). */
+	void (*roster_changed)(void *state, struct account *account, const char *contact, unsigned before, unsigned after);
+};
+
+extern const struct feature *const feature_table[]; /* relay/feature/feature_table.c; NULL-terminated */
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * route/router.h -- decides where a stanza goes (RFC 6120 section 10, RFC 6121 section 8) and runs handlers and hooks in their order.
+ *
+ * Is the struct stream_owner of all client streams. Loads the accounts a stanza needs before any handler sees it, keeps each
+ * stream's order, pauses streams while the store is full.
+ */
+#ifndef RELAY_ROUTE_ROUTER_H
+#define RELAY_ROUTE_ROUTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "proto/jid.h"
+#include "relay/stream/stream.h"
+
+struct account;
+struct conf;
+struct event;
+struct feature;
+struct loop;
+struct router;
+struct session;
+struct store;
+struct xml;
+
+/* Where stanzas for other domains go: handed down by the floor above (relay/peer, later). NULL deliver: remote-server-not-found. */
+struct transport {
+	void (*deliver)(void *arg, struct event *event);
+	void *arg;
+};
+
+struct router *router_new(struct loop *loop, struct store *store, const struct conf *conf,
+    const struct feature *const *features);
+void router_free(struct router **router);
+extern const struct stream_owner router_stream_owner; /* arg: the router */
+
+struct loop *router_loop(struct router *router);
+struct store *router_store(struct router *router);
+const struct conf *router_conf(const struct router *router);
+void router_set_conf(struct router *router, const struct conf *conf); /* SIGHUP */
+const char *router_domain(const struct router *router);
+const struct feature *const *router_features(const struct router *router);
+/* The state that this feature's init returned. */
+void *router_state(const struct router *router, const struct feature *feature);
+size_t router_session_count(const struct router *router);
+void router_each_session(struct router *router, void (*fn)(struct session *session, void *arg), void *arg);
+
+/* A stanza made by the relay or by a feature on behalf of an account (subscription replies, PEP notifications, errors, probes): routed as if received
+ * from `from`. The tree is copied. Has a transaction of its own. */
+void router_send(struct router *router, const struct xml *stanza);
+/* The same within an event: its rows join the event's transaction and the sending happens after its commit. */
+void router_send_with(struct event *event, const struct xml *stanza);
+
+/* The database was changed by a tool, or an account is gone: forget what is resident; close its sessions when deleted. */
+void router_account_changed(struct router *router, const char *node, bool deleted);
+
+#endif
