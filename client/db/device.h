@@ -1,0 +1,80 @@
+/*
+ * device.h -- what is known of everyone's OMEMO devices (our own other ones too): lists, identity keys, kept
+ * bundles, trust.
+ *
+ * Trust is blind until the first device of a contact was verified by hand, then strict. A known device whose
+ * identity key changes is stopped in every mode until a person decides. Nothing is pruned by age: long
+ * silence is normal here. Keyed by own account. Writing calls are made in a transaction. What comes from
+ * outside goes through omemo.h.
+ */
+#ifndef CLIENT_DB_DEVICE_H
+#define CLIENT_DB_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct db;
+
+enum {
+	IDENTITY_LEN = 33 /* 0x05 and the Curve25519 point */,
+	FINGERPRINT_LEN = 64 /* hex digits of the point */
+};
+
+enum trust {
+	TRUST_NONE,      /* in clear: no device involved */
+	TRUST_BLIND,     /* "blind": nobody looked; messages go to it */
+	TRUST_VERIFIED,  /* "verified": by hand or a verified card */
+	TRUST_UNDECIDED, /* "undecided": came after a verification; nothing goes to it until the person says
+			    so */
+	TRUST_REJECTED,  /* "untrusted": the person said no */
+	TRUST_CHANGED,   /* "changed": another identity key than the known one was offered; hard stop */
+	TRUSTS
+};
+const char *trust_word(enum trust trust);
+
+struct device {
+	const char *jid; /* bare */
+	uint32_t id;
+	bool known_identity; /* identity is set: a bundle, card or message was seen */
+	uint8_t identity[IDENTITY_LEN];
+	uint8_t offered[IDENTITY_LEN]; /* with TRUST_CHANGED: the other key */
+	enum trust trust;
+	bool listed;  /* in the present device list */
+	bool session; /* messages can be written without its bundle */
+	bool bundle;  /* a bundle is kept */
+	int64_t added;
+	int64_t heard;   /* last message from it, 0: never */
+	int64_t fetched; /* the kept bundle is from, 0: none */
+};
+
+size_t device_list(struct db *db, struct arena *arena, int64_t account, const char *jid,
+		   struct device **list_r);
+bool device_get(struct db *db, struct arena *arena, int64_t account, const char *jid, uint32_t id,
+		struct device *device_r);
+
+/* The person's decision. VERIFIED also makes the contact strict from now on; VERIFIED or BLIND for a changed
+ * device takes the offered key (its old session goes, its pending messages are due again); REJECTED keeps the
+ * old one stopped. */
+void device_set_trust(struct db *db, int64_t account, const char *jid, uint32_t id, enum trust trust);
+
+/* What must be fetched, for the sync: lists of contacts never fetched or older than `age_ms`, of people that
+ * messages wait for, and then bundles of listed devices likewise. A failed fetch is not asked for again
+ * within an hour. */
+struct device_want {
+	const char *jid;
+	uint32_t device; /* 0: the device list */
+};
+size_t device_wanted(struct db *db, struct arena *arena, int64_t account, int64_t now, int64_t age_ms,
+		     struct device_want **list_r);
+/* The answer was an error. `absent`: item-not-found, so there is nothing to fetch; else try again later. */
+void device_fetch_failed(struct db *db, int64_t account, const char *jid, uint32_t device, bool absent,
+			 int64_t now);
+
+/* Fingerprints: 64 hex digits; in 8 groups of 8 for people. */
+void device_fingerprint(char out[static FINGERPRINT_LEN + 1], const uint8_t identity[static IDENTITY_LEN]);
+void device_fingerprint_groups(char out[static FINGERPRINT_LEN + 8],
+			       const uint8_t identity[static IDENTITY_LEN]);
+
+#endif
