@@ -58,6 +58,7 @@ struct stream_host {
 	struct stream *streams;  /* all of them */
 };
 void stream_host_init(struct stream_host *host);
+void stream_host_free(struct stream_host *host); /* streams still open are closed at once; a host never initialised is allowed */
 /* Say system-shutdown to all, wait up to 2 s for unhandled stanzas to be handled, close; then call done. */
 void stream_host_shutdown(struct stream_host *host, void (*done)(void *arg), void *arg);
 

@@ -1,0 +1,283 @@
+/*
+ * relay.c -- composes the floors: see relay.h.
+ *
+ * Promises: accepts no connection before the database is recovered; on SIGTERM says system-shutdown to every client, lets what was received
+ * be handled, then closes; on SIGHUP takes new certificates and words, or keeps the old ones and says why.
+ * DIAGNOSTICS: what cannot be opened at start ends the program with the reason; later only storage errors end it (store/store.h).
+ */
+#include "config.h"
+
+#include "relay/relay.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "proto/buf.h"
+#include "proto/mem.h"
+#include "relay/conf.h"
+#include "relay/control.h"
+#include "relay/log.h"
+#include "relay/net/clock.h"
+#include "relay/net/listener.h"
+#include "relay/net/loop.h"
+#include "relay/net/tls.h"
+#include "relay/notify.h"
+#include "relay/route/feature.h"
+#include "relay/route/router.h"
+#include "relay/store/store.h"
+#include "relay/stream/stream.h"
+
+struct relay;
+
+struct port { /* one address of `listen` */
+	struct relay *relay;
+	struct listener *listener;
+	bool direct;
+};
+
+struct relay {
+	struct conf *conf;
+	struct loop *loop;
+	struct store *store;
+	struct router *router;
+	struct control *control;
+	struct stream_host host;
+	struct port *ports;
+	size_t port_count;
+	bool stopping;
+};
+
+static const int64_t DAY_MS = 24 * 3600 * (int64_t)1000;
+
+static void
+connection_gone(void *arg, const char *peer)
+{
+	struct port *port = arg;
+
+	listener_gone(port->listener, peer);
+}
+
+static void
+connection_new(void *arg, int fd, const char *peer)
+{
+	struct port *port = arg;
+
+	(void)peer;
+	stream_accept(&port->relay->host, fd, port->direct, connection_gone, port);
+}
+
+static bool
+listen_on(struct relay *relay, const struct conf_list *list, bool direct, char **error_r)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct port *port = &relay->ports[relay->port_count];
+
+		*port = (struct port){ .relay = relay, .direct = direct };
+		port->listener = listener_new(relay->loop, list->items[i], connection_new, port, error_r);
+		if (port->listener == NULL)
+			return false;
+		listener_limit(port->listener, relay->conf->limit_connections_ip);
+		relay->port_count++;
+	}
+	return true;
+}
+
+static bool
+listen_all(struct relay *relay, char **error_r)
+{
+	const struct conf *conf = relay->conf;
+
+	relay->ports = xcalloc(conf->listen_client.count + conf->listen_client_tls.count + 1, sizeof *relay->ports);
+	return listen_on(relay, &conf->listen_client, false, error_r) &&
+	       listen_on(relay, &conf->listen_client_tls, true, error_r);
+}
+
+/* What may change while running, put where the floors look for it. */
+static void
+apply(struct relay *relay)
+{
+	const struct conf *conf = relay->conf;
+
+	log_level_set((enum log_level)conf->log);
+	relay->host.plain = conf->plain;
+	relay->host.logins = conf->limit_logins;
+	relay->host.rate = conf->limit_rate_client;
+	for (size_t i = 0; i < relay->port_count; i++)
+		listener_limit(relay->ports[i].listener, conf->limit_connections_ip);
+}
+
+static void
+warn_of_expiry(const struct tls *tls)
+{
+	int64_t left = tls_expires(tls) - now_wall();
+
+	if (left < 0)
+		log_warn(NULL, "the certificate has expired: clients will refuse it");
+	else if (left < 14 * DAY_MS)
+		log_warn(NULL, "the certificate expires in %d days", (int)(left / DAY_MS));
+}
+
+struct relay *
+relay_new(struct conf *conf, char **error_r, int *exit_r)
+{
+	struct relay *relay = xcalloc(1, sizeof *relay);
+
+	relay->conf = conf;
+	relay->loop = loop_new();
+	apply(relay);
+	*exit_r = EX_CONFIG;
+	relay->host.tls = tls_load(conf->certificate, conf->key, error_r);
+	if (relay->host.tls == NULL)
+		goto failed;
+	*exit_r = EX_CANTCREAT;
+	relay->store = store_open(conf->data, relay->loop, error_r);
+	if (relay->store == NULL)
+		goto failed;
+	relay->router = router_new(relay->loop, relay->store, conf, feature_table);
+	relay->host.loop = relay->loop;
+	relay->host.store = relay->store;
+	relay->host.domain = conf->host;
+	relay->host.owner = &router_stream_owner;
+	relay->host.arg = relay->router;
+	stream_host_init(&relay->host);
+	*exit_r = EX_OSERR;
+	if (!listen_all(relay, error_r))
+		goto failed;
+	*exit_r = EX_CANTCREAT;
+	relay->control = control_new(relay->loop, conf->control, relay->router, error_r);
+	if (relay->control == NULL)
+		goto failed;
+	warn_of_expiry(relay->host.tls);
+	return relay;
+failed:
+	relay_free(&relay);
+	return NULL;
+}
+
+static void
+add_ports(const struct relay *relay, struct buf *line, const char *name, bool direct)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < relay->port_count; i++) {
+		if (relay->ports[i].direct != direct)
+			continue;
+		buf_printf(line, first ? " %s=%s" : ",%.0s%s", name, listener_address(relay->ports[i].listener));
+		first = false;
+	}
+}
+
+/* One line that ends in `ready`, on standard output for whoever started us, and in the log. */
+static void
+say_ready(const struct relay *relay)
+{
+	struct buf line = { 0 };
+
+	buf_printf(&line, "lazod: %s", relay->conf->host);
+	add_ports(relay, &line, "client", false);
+	add_ports(relay, &line, "client_tls", true);
+	buf_adds(&line, " ready");
+	printf("%s\n", line.data);
+	fflush(stdout);
+	log_info(NULL, "%s", line.data);
+	notify("READY=1");
+	buf_free(&line);
+}
+
+static void
+reload_words(struct relay *relay, struct conf *next)
+{
+	const char *fixed = conf_fixed_differences(relay->conf, next);
+
+	if (fixed[0] != '\0') {
+		log_warn(NULL, "%s: a change of %s needs a restart; the old configuration stays", next->path, fixed);
+		conf_free(&next);
+		return;
+	}
+	router_set_conf(relay->router, next);
+	relay->host.domain = next->host;
+	conf_free(&relay->conf);
+	relay->conf = next;
+	apply(relay);
+}
+
+/* SIGHUP: both or neither of certificate and key are taken; streams keep theirs (attack T6). */
+static void
+reload(void *arg)
+{
+	struct relay *relay = arg;
+	char *error = NULL;
+	struct conf *next = conf_load(relay->conf->path, &error);
+	struct tls *tls;
+
+	if (next == NULL) {
+		log_error(NULL, "configuration kept as it was: %s", error);
+		free(error);
+		return;
+	}
+	tls = tls_load(next->certificate, next->key, &error);
+	if (tls == NULL) {
+		log_error(NULL, "certificate and configuration kept as they were: %s", error);
+		free(error);
+		conf_free(&next);
+		return;
+	}
+	tls_unref(&relay->host.tls);
+	relay->host.tls = tls;
+	reload_words(relay, next);
+	warn_of_expiry(tls);
+	log_info(NULL, "reloaded %s", relay->conf->path);
+}
+
+static void
+stopped(void *arg)
+{
+	struct relay *relay = arg;
+
+	loop_stop(relay->loop);
+}
+
+static void
+stop(void *arg)
+{
+	struct relay *relay = arg;
+
+	if (relay->stopping)
+		return;
+	relay->stopping = true;
+	notify("STOPPING=1");
+	log_info(NULL, "stopping");
+	stream_host_shutdown(&relay->host, stopped, relay);
+}
+
+void
+relay_run(struct relay *relay)
+{
+	loop_signal(relay->loop, SIGTERM, stop, relay);
+	loop_signal(relay->loop, SIGINT, stop, relay);
+	loop_signal(relay->loop, SIGHUP, reload, relay);
+	say_ready(relay);
+	loop_run(relay->loop);
+}
+
+void
+relay_free(struct relay **relay_p)
+{
+	struct relay *relay = *relay_p;
+
+	*relay_p = NULL;
+	control_free(&relay->control);
+	for (size_t i = 0; i < relay->port_count; i++)
+		listener_free(&relay->ports[i].listener);
+	stream_host_free(&relay->host);
+	store_close(&relay->store); /* runs what was submitted; its callbacks still find the router */
+	router_free(&relay->router);
+	tls_unref(&relay->host.tls);
+	loop_free(&relay->loop);
+	conf_free(&relay->conf);
+	free(relay->ports);
+	free(relay);
+}
