@@ -32,7 +32,7 @@ enum scope {
 	TO_RESOURCE = 8, /* full JID at this host */
 	TO_REMOTE = 16,  /* another domain */
 };
-enum { ON_GET = 1, ON_SET = 2 }; /* results and errors never reach handlers */
+enum { ON_GET = 1, ON_SET = 2 }; /* results and errors never reach handlers: POINT_ANSWER */
 
 /* Handlers see a valid iq (proto/stanza.h iq_valid) whose payload is (name, ns). For TO_ACCOUNT the relay answers on the account's behalf (RFC 6121 8.5.1). */
 struct iq_handler {
@@ -50,6 +50,8 @@ enum hook_point {
 	POINT_PRESENCE,  /* presence of a local session towards one contact or directed */
 	POINT_AVAILABLE, /* session_event: initial presence was committed to the registry (or priority rose from negative) */
 	POINT_UNAVAILABLE, /* session_event: went unavailable or is closing */
+	POINT_ANSWER,    /* an iq result or error of a local session to the host or its own bare JID: answers what the relay asked it.
+	                    The asker compares id and session and returns HANDLED; nobody's answer is dropped silently (RFC 6120 8.2.3). */
 	POINTS
 };
 enum hook_order { ORDER_GUARD, ORDER_ARCHIVE, ORDER_COPY, ORDER_DELIVER };

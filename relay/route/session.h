@@ -28,7 +28,7 @@ struct session {
 	bool interested;         /* asked for the roster: gets pushes (RFC 6121 2.1.6) */
 	int priority;
 	char *presence;          /* last available presence as sent by the client, XML with from stamped; NULL */
-	char *caps;              /* "node#ver" key of its capabilities (XEP-0115), owned; NULL: none */
+	char *caps;              /* key of its capabilities (XEP-0115), set by feature/caps.c, owned; NULL: none */
 	struct mailbox *mailbox; /* feature/mailbox.c: what was delivered and not yet confirmed */
 	struct directed *directed; /* feature/presence.c: whom it sent directed presence */
 	int64_t since;           /* ms wall */

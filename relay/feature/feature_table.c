@@ -1,0 +1,15 @@
+/*
+ * feature/feature_table.c -- all that the relay does for its users. Order decides only between hooks of the same point and hook_order.
+ */
+#include "config.h"
+
+#include "relay/feature/feature_table.h"
+
+#include <stddef.h>
+
+const struct feature *const feature_table[] = {
+	&feature_ping,
+	&feature_time,
+	&feature_version,
+	NULL,
+};

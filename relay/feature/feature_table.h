@@ -1,0 +1,13 @@
+/*
+ * feature/feature_table.h -- the names of all features; feature_table.c puts them in order.
+ */
+#ifndef RELAY_FEATURE_FEATURE_TABLE_H
+#define RELAY_FEATURE_FEATURE_TABLE_H
+
+#include "relay/route/feature.h"
+
+extern const struct feature feature_ping;
+extern const struct feature feature_time;
+extern const struct feature feature_version;
+
+#endif
