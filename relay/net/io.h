@@ -25,11 +25,12 @@ enum io_event {
 };
 typedef void io_fn(void *arg, enum io_event event, const char *bytes, size_t len);
 
-/* fd becomes io's; it is made non-blocking, close-on-exec, TCP_NODELAY and TCP keepalive. */
+/* fd becomes io's; it is made non-blocking, close-on-exec, TCP_NODELAY and TCP keepalive. NULL: the system cannot watch it; fd is closed. */
 struct io *io_new(struct loop *loop, int fd, io_fn *fn, void *arg);
 void io_free(struct io **io); /* closes at once */
 
-/* Server side. Bytes read but not yet given out must not exist: false when some were (STARTTLS injection, attack T1). */
+/* Server side. What is queued leaves in clear first. False when the peer has sent more in clear before hearing so (STARTTLS injection,
+ * attack T1): only io_free is left to do. alpn: static text; NULL with STARTTLS. */
 bool io_start_tls(struct io *io, struct tls *tls, const char *alpn);
 
 void io_write(struct io *io, const char *bytes, size_t len);

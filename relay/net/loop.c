@@ -36,6 +36,8 @@ struct loop {
 	uv_loop_t uv;
 	uv_async_t alive; /* keeps the loop running while nothing else is there */
 	uv_idle_t later;  /* active while `first` is not NULL */
+	uv_prepare_t turn; /* active always: runs `ends` before the loop waits */
+	struct turn_end *ends;
 	struct deferred *first, **last;
 	struct watch *watches;
 	char buffer[LOOP_BUFFER];
@@ -88,6 +90,41 @@ run_deferred(uv_idle_t *handle)
 }
 
 static void
+run_turn_end(uv_prepare_t *handle)
+{
+	struct loop *loop = handle->data;
+	struct turn_end *call;
+
+	while ((call = loop->ends) != NULL) {
+		loop_turn_cancel(call);
+		call->fn(call->arg);
+	}
+}
+
+void
+loop_turn_end(struct loop *loop, struct turn_end *call)
+{
+	if (call->back != NULL)
+		return;
+	call->next = loop->ends;
+	call->back = &loop->ends;
+	if (call->next != NULL)
+		call->next->back = &call->next;
+	loop->ends = call;
+}
+
+void
+loop_turn_cancel(struct turn_end *call)
+{
+	if (call->back == NULL)
+		return;
+	*call->back = call->next;
+	if (call->next != NULL)
+		call->next->back = call->back;
+	call->back = NULL;
+}
+
+static void
 woken_alive(uv_async_t *handle)
 {
 	(void)handle;
@@ -103,6 +140,10 @@ loop_new(void)
 	must(uv_async_init(&loop->uv, &loop->alive, woken_alive), "wake-up");
 	uv_idle_init(&loop->uv, &loop->later);
 	loop->later.data = loop;
+	uv_prepare_init(&loop->uv, &loop->turn);
+	loop->turn.data = loop;
+	uv_prepare_start(&loop->turn, run_turn_end);
+	uv_unref((uv_handle_t *)&loop->turn);
 	loop->last = &loop->first;
 	return loop;
 }
@@ -157,6 +198,7 @@ loop_free(struct loop **loop_p)
 	/* Deferred calls and work under way end first; every handle was freed by its owner, so this ends. */
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	uv_close((uv_handle_t *)&loop->later, NULL);
+	uv_close((uv_handle_t *)&loop->turn, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	must(uv_loop_close(&loop->uv), "something is still open");
 	free(loop);

@@ -1,0 +1,457 @@
+/*
+ * net/io.c -- one connected socket, plain and then TLS, as events: see io.h.
+ *
+ *   PLAIN -> LAST_PLAIN (what is queued must leave in clear first) -> HANDSHAKE -> TLS
+ *
+ * OpenSSL works directly on the non-blocking descriptor: 14 KiB a session against 24 to 37 through memory BIOs.
+ * Writes of one turn leave together at its end, in as few records as they fill. An empty queue keeps no memory.
+ * Callbacks are made only from the loop, never from inside io_write() or io_shutdown().
+ */
+#include "config.h"
+
+#include "relay/net/io.h"
+#include "relay/net/loop-private.h"
+#include "relay/net/tls-private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <openssl/err.h>
+#include "proto/buf.h"
+#include "proto/mem.h"
+#include "relay/net/address.h"
+
+enum {
+	READS_PER_TURN = 8,          /* then the others have their turn */
+	RECORD = 16 * 1024,          /* TLS: bytes in one record */
+	COMPACT = 64 * 1024,         /* move what is queued to the front when more than this was taken */
+	KEEPALIVE_IDLE = 300,        /* seconds */
+	KEEPALIVE_INTERVAL = 30,     /* seconds */
+	KEEPALIVE_COUNT = 4,
+	UNACKED_MS = 3 * 60 * 1000,  /* a peer that acknowledges nothing that long is gone */
+};
+
+enum io_phase { PHASE_PLAIN, PHASE_LAST_PLAIN, PHASE_HANDSHAKE, PHASE_TLS };
+
+struct io {
+	uv_poll_t poll;
+	struct turn_end flush;
+	struct loop *loop;
+	io_fn *fn; /* NULL once freed */
+	void *arg;
+	struct buf out;
+	size_t taken; /* bytes at the front of `out` that the kernel has */
+	SSL *ssl;
+	struct tls *tls;
+	const char *alpn;
+	int fd;
+	int events; /* what the poll watches now */
+	enum io_phase phase;
+	bool used;       /* bytes came in clear: STARTTLS, not direct TLS */
+	bool paused;
+	bool want_write; /* the kernel took no more */
+	bool ending;     /* io_shutdown was called */
+	bool ended;      /* close_notify and FIN are out */
+	bool closed;     /* IO_CLOSED was told */
+	char peer[ADDRESS_TEXT];
+};
+
+static void on_poll(uv_poll_t *handle, int status, int events);
+static void flush(void *arg);
+
+static void
+watch(struct io *io)
+{
+	int events = 0;
+
+	if (!io->closed && io->fn != NULL) {
+		if (io->want_write)
+			events |= UV_WRITABLE;
+		else if (io->phase == PHASE_HANDSHAKE)
+			events |= UV_READABLE;
+		if ((io->phase == PHASE_PLAIN || io->phase == PHASE_TLS) && (!io->paused || io->ended))
+			events |= UV_READABLE;
+	}
+	if (io->fn == NULL || events == io->events)
+		return;
+	io->events = events;
+	if (events == 0)
+		uv_poll_stop(&io->poll);
+	else
+		uv_poll_start(&io->poll, events, on_poll);
+}
+
+static void
+fail(struct io *io, const char *why)
+{
+	if (io->closed)
+		return;
+	io->closed = true;
+	loop_turn_cancel(&io->flush);
+	watch(io);
+	io->fn(io->arg, IO_CLOSED, why, strlen(why));
+}
+
+/* What SSL_* said other than success: wait, or the end. */
+static void
+tls_wait_or_fail(struct io *io, int result)
+{
+	switch (SSL_get_error(io->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+		io->want_write = false;
+		break;
+	case SSL_ERROR_WANT_WRITE:
+		io->want_write = true;
+		break;
+	case SSL_ERROR_ZERO_RETURN:
+		fail(io, "closed by the peer");
+		return;
+	case SSL_ERROR_SYSCALL:
+		fail(io, errno == 0 ? "connection lost" : strerror(errno));
+		return;
+	default:
+		fail(io, tls_reason());
+		return;
+	}
+	watch(io);
+}
+
+static void
+handshake(struct io *io)
+{
+	int result;
+
+	ERR_clear_error();
+	errno = 0;
+	result = SSL_do_handshake(io->ssl);
+	if (result != 1) {
+		tls_wait_or_fail(io, result);
+		return;
+	}
+	io->phase = PHASE_TLS;
+	io->want_write = false;
+	watch(io);
+	io->fn(io->arg, IO_TLS_READY, NULL, 0);
+	if (io->fn != NULL && (io->out.len > 0 || io->ending))
+		loop_turn_end(io->loop, &io->flush);
+}
+
+/* Give the kernel the front of the queue. False: it takes no more for now, or the connection failed. */
+static bool
+write_some(struct io *io)
+{
+	size_t left = io->out.len - io->taken;
+	ssize_t sent;
+
+	if (io->phase == PHASE_TLS) {
+		ERR_clear_error();
+		errno = 0;
+		sent = SSL_write(io->ssl, io->out.data + io->taken, (int)(left < RECORD ? left : RECORD));
+		if (sent <= 0) {
+			tls_wait_or_fail(io, (int)sent);
+			return false;
+		}
+	} else {
+		sent = write(io->fd, io->out.data + io->taken, left);
+		if (sent < 0 && errno == EINTR)
+			return true;
+		if (sent < 0 && errno != EAGAIN) {
+			fail(io, strerror(errno));
+			return false;
+		}
+		if (sent < 0) {
+			io->want_write = true;
+			watch(io);
+			return false;
+		}
+	}
+	io->taken += (size_t)sent;
+	return true;
+}
+
+static void
+finish(struct io *io)
+{
+	io->ended = true;
+	if (io->phase == PHASE_TLS) {
+		ERR_clear_error();
+		SSL_shutdown(io->ssl); /* close_notify; whether it fits or not, the FIN follows */
+		ERR_clear_error();
+	}
+	shutdown(io->fd, SHUT_WR);
+	watch(io); /* a paused reader must still see the peer's end */
+}
+
+/* Everything queued has left: what waited for that happens now. */
+static void
+drained(struct io *io)
+{
+	bool had = io->out.len > 0;
+
+	buf_free(&io->out);
+	io->taken = 0;
+	io->want_write = false;
+	watch(io);
+	if (io->phase == PHASE_LAST_PLAIN) {
+		io->phase = PHASE_HANDSHAKE;
+		watch(io);
+	}
+	if (io->ending && !io->ended)
+		finish(io);
+	if (had)
+		io->fn(io->arg, IO_DRAINED, NULL, 0);
+}
+
+/* At the end of a turn, or when the kernel takes more. */
+static void
+flush(void *arg)
+{
+	struct io *io = arg;
+
+	if (io->closed || io->fn == NULL)
+		return;
+	if (io->phase == PHASE_HANDSHAKE) {
+		if (io->ending && !io->ended)
+			finish(io);
+		return;
+	}
+	while (io->taken < io->out.len)
+		if (!write_some(io))
+			break;
+	if (io->fn == NULL || io->closed)
+		return;
+	if (io->taken == io->out.len) {
+		drained(io);
+	} else if (io->taken > COMPACT) {
+		buf_drop(&io->out, io->taken);
+		io->taken = 0;
+	}
+}
+
+/* One read given out. False: nothing more for now. */
+static bool
+read_some(struct io *io)
+{
+	char *buffer = loop_buffer(io->loop);
+	ssize_t got;
+
+	errno = 0;
+	if (io->phase == PHASE_TLS) {
+		ERR_clear_error();
+		got = SSL_read(io->ssl, buffer, LOOP_BUFFER);
+		if (got <= 0) {
+			bool want_write = io->want_write; /* of a write that waits; reading does not end that */
+
+			tls_wait_or_fail(io, (int)got);
+			io->want_write |= want_write;
+			watch(io);
+			return false;
+		}
+	} else {
+		got = read(io->fd, buffer, LOOP_BUFFER);
+		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			return false;
+		if (got <= 0) {
+			fail(io, got == 0 ? "closed by the peer" : strerror(errno));
+			return false;
+		}
+		io->used = true;
+	}
+	io->fn(io->arg, IO_DATA, buffer, (size_t)got);
+	return io->fn != NULL && !io->closed && (!io->paused || io->ended) && (io->phase == PHASE_TLS || got == LOOP_BUFFER) &&
+	    io->phase != PHASE_LAST_PLAIN && io->phase != PHASE_HANDSHAKE;
+}
+
+static void
+on_poll(uv_poll_t *handle, int status, int events)
+{
+	struct io *io = handle->data;
+
+	if (io->fn == NULL || io->closed)
+		return;
+	if (status < 0) {
+		fail(io, uv_strerror(status));
+		return;
+	}
+	if (io->phase == PHASE_HANDSHAKE) {
+		handshake(io);
+		return;
+	}
+	if (events & UV_WRITABLE) {
+		io->want_write = false;
+		flush(io);
+		if (io->fn != NULL)
+			watch(io);
+	}
+	if (!(events & UV_READABLE))
+		return;
+	for (int reads = 0; reads < READS_PER_TURN; reads++) {
+		if (io->fn == NULL || io->closed || (io->paused && !io->ended) ||
+		    (io->phase != PHASE_PLAIN && io->phase != PHASE_TLS) || !read_some(io))
+			break;
+	}
+}
+
+static void
+set_options(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL },
+		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKED_MS },
+	};
+
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	/* What is not TCP (a socket pair) refuses some of these, and does without. */
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+}
+
+struct io *
+io_new(struct loop *loop, int fd, io_fn *fn, void *arg)
+{
+	struct io *io = xcalloc(1, sizeof *io);
+
+	set_options(fd);
+	if (uv_poll_init(loop_uv(loop), &io->poll, fd) != 0) {
+		close(fd);
+		free(io);
+		return NULL;
+	}
+	io->poll.data = io;
+	io->flush.fn = flush;
+	io->flush.arg = io;
+	io->loop = loop;
+	io->fn = fn;
+	io->arg = arg;
+	io->fd = fd;
+	address_of_peer(fd, io->peer);
+	watch(io);
+	return io;
+}
+
+static void
+poll_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void
+io_free(struct io **io_p)
+{
+	struct io *io = *io_p;
+
+	if (io == NULL)
+		return;
+	*io_p = NULL;
+	loop_turn_cancel(&io->flush);
+	io->fn = NULL;
+	uv_close((uv_handle_t *)&io->poll, poll_closed); /* the struct lives until the callback under way has returned */
+	SSL_free(io->ssl);
+	io->ssl = NULL;
+	tls_unref(&io->tls);
+	close(io->fd);
+	buf_free(&io->out);
+}
+
+bool
+io_start_tls(struct io *io, struct tls *tls, const char *alpn)
+{
+	char byte;
+
+	assert(io->phase == PHASE_PLAIN);
+	/* A client that keeps to RFC 6120 5.4.2.3 sends nothing between its <starttls/> and our <proceed/>. */
+	if (io->used && recv(io->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+		return false;
+	io->ssl = tls_session(tls, io->fd, alpn);
+	if (io->ssl == NULL)
+		return false;
+	io->tls = tls_ref(tls);
+	io->alpn = alpn;
+	io->phase = io->out.len > 0 ? PHASE_LAST_PLAIN : PHASE_HANDSHAKE;
+	watch(io);
+	return true;
+}
+
+void
+io_write(struct io *io, const char *bytes, size_t len)
+{
+	if (io->closed || io->ending || len == 0)
+		return;
+	buf_add(&io->out, bytes, len);
+	if (!io->want_write)
+		loop_turn_end(io->loop, &io->flush);
+}
+
+void
+io_pause(struct io *io, bool paused)
+{
+	io->paused = paused;
+	watch(io);
+}
+
+size_t
+io_queued(const struct io *io)
+{
+	return io->out.len - io->taken;
+}
+
+void
+io_shutdown(struct io *io)
+{
+	if (io->closed || io->ending)
+		return;
+	io->ending = true;
+	loop_turn_end(io->loop, &io->flush);
+}
+
+const char *
+io_peer(const struct io *io)
+{
+	return io->peer;
+}
+
+bool
+io_is_tls(const struct io *io)
+{
+	return io->phase == PHASE_TLS;
+}
+
+const char *
+io_tls_version(const struct io *io)
+{
+	return io->ssl == NULL ? "no TLS" : SSL_get_version(io->ssl);
+}
+
+bool
+io_tls_exporter(const struct io *io, uint8_t out[static 32])
+{
+	static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 section 2; the context is an empty string */
+
+	if (io->phase != PHASE_TLS)
+		return false;
+	if (SSL_version(io->ssl) < TLS1_3_VERSION && SSL_get_extms_support(io->ssl) != 1)
+		return false;
+	return SSL_export_keying_material(io->ssl, out, 32, label, sizeof label - 1, (const unsigned char *)"", 0, 1) == 1;
+}
+
+size_t
+io_tls_end_point(const struct io *io, uint8_t out[static 64])
+{
+	return io->tls == NULL ? 0 : tls_end_point(io->tls, out);
+}

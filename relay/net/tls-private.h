@@ -1,0 +1,18 @@
+/*
+ * net/tls-private.h -- what io.c needs of tls.c; nothing above net/ includes this.
+ */
+#ifndef RELAY_NET_TLS_PRIVATE_H
+#define RELAY_NET_TLS_PRIVATE_H
+
+#include <openssl/ssl.h>
+#include "relay/net/tls.h"
+
+/* A server's session on a connected non-blocking fd. alpn: static text or NULL (whatever the peer offers is ignored).
+ * NULL: OpenSSL would not. */
+SSL *tls_session(struct tls *tls, int fd, const char *alpn);
+/* RFC 5929 section 4: hash of the certificate; 0 when its signature has no hash of its own (Ed25519). */
+size_t tls_end_point(const struct tls *tls, uint8_t out[static 64]);
+/* OpenSSL's oldest waiting error in words; empties its list. Never NULL. */
+const char *tls_reason(void);
+
+#endif
