@@ -24,6 +24,7 @@ struct xmlin_limits {
 	unsigned depth;      /* 64 */
 	unsigned attributes; /* 64 an element, namespace declarations not counted */
 	unsigned namespaces; /* 32 declarations an element */
+	unsigned swell;      /* the tree may take that many times `bytes`; 0: 8 */
 };
 extern const struct xmlin_limits xmlin_limits_default; /* 256 KiB, 64, 64, 32 */
 
@@ -51,6 +52,10 @@ size_t xmlin_unread(const struct xmlin *in);
 
 /* True while bytes of an unfinished element have been read (the deadline for a half stanza). */
 bool xmlin_mid_stanza(const struct xmlin *in);
+
+/* The stream is idle: give back expat's memory. It is taken again, and the header read anew, when bytes come. Nothing
+ * happens in the middle of a stanza. Never from inside a callback. */
+void xmlin_rest(struct xmlin *in);
 
 /* Parse one complete element standing alone (a stored body, a card, a decrypted envelope) under the same rules.
  * NULL: refused; *error_r says why. The tree lives in `arena`. */

@@ -2,7 +2,7 @@
  * xmlout.h -- trees to bytes that every XML reader takes for the same tree (attack X12).
  *
  * Default namespaces only, no prefixes but xml: and those made up (ns1…) for namespaced attributes. Characters that XML 1.0 does not allow are
- * refused when read, so none can be written; text is escaped for both text and attributes, CR, LF and TAB in attributes as
+ * refused when read; should a caller have put one into a tree, U+FFFD is written. Text is escaped for both text and attributes, CR, LF and TAB in attributes as
  * character references.
  */
 #ifndef PROTO_XMLOUT_H
