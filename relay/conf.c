@@ -501,21 +501,40 @@ conf_fixed_differences(const struct conf *now, const struct conf *next)
 	return "";
 }
 
+/* mdoc wants each sentence on a line of its own. */
+static void
+print_sentences(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		bool ends = (*text == '.' || *text == ':') && text[1] == ' ' && isupper((unsigned char)text[2]);
+
+		fputc(*text, out);
+		if (ends) {
+			fputc('\n', out);
+			text++;
+		}
+	}
+	fputc('\n', out);
+}
+
 static void
 print_row(FILE *out, const struct word *row)
 {
-	static const char *const types[] = { "string", "list", "true or false", "time", "size", "number", "word" };
+	static const char *const types[] = { "string", "list", "true or false", "time", "size", "number", "one of" };
 
-	fprintf(out, ".It Ic %s%s%s\n%s\n", row->section != NULL ? row->section : "", row->section != NULL ? "." : "",
-	    row->word, row->text);
+	fprintf(out, ".It Ic %s%s%s\n", row->section != NULL ? row->section : "", row->section != NULL ? "." : "",
+	    row->word);
+	print_sentences(out, row->text);
 	fprintf(out, ".br\nType: %s", types[row->type]);
 	for (int i = 0; row->type == CHOICE && row->choices[i] != NULL; i++)
-		fprintf(out, "%s%s", i == 0 ? " (" : " | ", row->choices[i]);
-	fputs(row->type == CHOICE ? ")." : ".", out);
+		fprintf(out, "%s%s", i == 0 ? " " : ", ", row->choices[i]);
+	fputs(".\n", out);
+	if (row->type == TIME)
+		fprintf(out, "Range: %" PRId64 " s to %" PRId64 " d.\n", row->least, row->most / DAY);
 	if (row->fallback == NULL)
-		fputs(" Must be set.\n", out);
+		fputs("Must be set.\n", out);
 	else
-		fprintf(out, " Default: %s.\n", row->fallback[0] != '\0' ? row->fallback : "none");
+		fprintf(out, "Default: %s.\n", row->fallback[0] != '\0' ? row->fallback : "none");
 }
 
 void
