@@ -10,9 +10,11 @@
  * anew each time: CVE-2023-52425) is done here: once a tag is larger than PIECE its bytes are held until it ends or
  * has doubled, which keeps reading linear.
  *
- * Expat keeps every element and attribute name that it ever saw, and its largest buffer. So a parser is thrown away
- * between two first-level elements when it has read much (RENEW_BYTES) or grown (RENEW_TAG), or when the owner says
- * that the stream rests; the next bytes are read by a new one that is first shown the stream header again.
+ * Expat keeps every element and attribute name that it ever saw, and its largest buffer; even new it takes 11 KiB. So
+ * a parser lives only while there is something to parse: it is thrown away when what was read ends between two
+ * first-level elements, and also between two of them when it has read much (RENEW_BYTES) or grown (RENEW_TAG). The
+ * next bytes are read by a new one that is first shown the stream header again (3 us), which is why the header is
+ * kept and has a limit of its own.
  *
  * DIAGNOSTICS: not-well-formed, restricted-xml, policy-violation, unsupported-encoding, invalid-xml (XML version
  * other than 1.0), bad-format (text between stanzas). Spec: RFC 6120 4.9.3, 11; XML 1.0; Namespaces in XML 1.0.
@@ -37,8 +39,7 @@ enum {
 	PIECE = 1024,
 	RENEW_BYTES = 64 * 1024,
 	RENEW_TAG = 4 * PIECE,
-	HEADER_KEPT = 4 * 1024, /* a longer stream header is not kept: that parser is never renewed */
-	TEXT_KEPT = 512,
+	HEADER_MAX = 4 * 1024,
 	SWELL = 8,           /* bytes of tree a byte of limit, when the owner names none */
 	TREE_SPARE = 4 * 1024,
 };
@@ -254,9 +255,10 @@ on_header(struct xmlin *in, const char *name, const char **attrs)
 
 	if (!tree_fits(in))
 		return;
+	/* Kept as long as the stream: without what came behind it, and without room to grow. */
 	in->header.len = token_end(in);
-	if (in->header.len > HEADER_KEPT)
-		buf_free(&in->header);
+	in->header.cap = in->header.len + 1;
+	in->header.data = xrealloc(in->header.data, in->header.cap);
 	in->depth = 1;
 	in->owner->open(in->arg, give_arena(in), header);
 }
@@ -281,7 +283,9 @@ on_start(void *arg, const char *name, const char **attrs)
 
 	if (in->depth <= outside)
 		in->start = in->depth == 0 ? 0 : token_start(in);
-	if (!fits || token_end(in) - in->start > in->limits.bytes) {
+	size_t most = in->depth < outside && in->limits.bytes > HEADER_MAX ? HEADER_MAX : in->limits.bytes;
+
+	if (!fits || token_end(in) - in->start > most) {
 		fail(in, STREAM_POLICY_VIOLATION);
 		return;
 	}
@@ -308,7 +312,7 @@ on_start(void *arg, const char *name, const char **attrs)
 static bool
 has_grown(const struct xmlin *in)
 {
-	return in->header.len > 0 && (in->fed >= RENEW_BYTES || in->widest >= RENEW_TAG);
+	return in->fed >= RENEW_BYTES || in->widest >= RENEW_TAG;
 }
 
 static void
@@ -336,8 +340,7 @@ on_end(void *arg, const char *name)
 	in->depth--;
 	if (in->standalone || in->depth > 1)
 		return;
-	if (in->text.cap > TEXT_KEPT)
-		buf_free(&in->text);
+	buf_free(&in->text);
 
 	struct xml *element = in->element;
 
@@ -554,7 +557,7 @@ parse(struct xmlin *in, const char *bytes, size_t len, bool final)
 		return len;
 	}
 	note_pending(in, bytes, len);
-	if (in->fed - in->start > in->limits.bytes)
+	if (in->fed - in->start > in->limits.bytes || (in->depth == 0 && in->header.len > HEADER_MAX))
 		in->error = STREAM_POLICY_VIOLATION;
 	return len;
 }
@@ -563,7 +566,7 @@ parse(struct xmlin *in, const char *bytes, size_t len, bool final)
 static bool
 at_boundary(const struct xmlin *in)
 {
-	return in->parser == NULL || (in->depth == 1 && !in->standalone && in->pending == 0);
+	return in->parser == NULL ? in->depth == 1 : (in->depth == 1 && !in->standalone && in->pending == 0);
 }
 
 /* White space between stanzas (keepalives) needs no parser. */
@@ -679,6 +682,8 @@ xmlin_feed(struct xmlin *in, const char *bytes, size_t len)
 	}
 	in->unread = len;
 	in->feeding = false;
+	if (in->error != STREAM_OK || in->stopped || in->renew || at_boundary(in))
+		parser_free(in);
 	return in->error;
 }
 
@@ -699,21 +704,10 @@ xmlin_unread(const struct xmlin *in)
 bool
 xmlin_mid_stanza(const struct xmlin *in)
 {
-	if (in->stopped || in->parser == NULL || in->renew)
+	if (in->stopped || in->parser == NULL)
 		return false;
 	/* Expat keeps a CR to see whether an LF follows: between stanzas that is but white space. */
 	return in->depth != 1 || in->pending > 1 || (in->pending == 1 && in->last != '\r');
-}
-
-void
-xmlin_rest(struct xmlin *in)
-{
-	assert(!in->feeding);
-	if (!at_boundary(in) || in->header.len == 0)
-		return;
-	parser_free(in);
-	buf_free(&in->text);
-	buf_free(&in->held);
 }
 
 struct xml *

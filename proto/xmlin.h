@@ -6,6 +6,7 @@
  * (`policy-violation`); malformed bytes never reach a tree (`not-well-formed`); each stanza comes in an arena of its
  * own. A prefixed attribute whose local name is a core one (from, to, id, type, by, stamp, jid, rid, sid) is removed: readers
  * that drop prefixes would take it for the real one (attack R1).
+ * A stream on which nothing is half read holds less than 1 KiB. A stream header of more than 4 KiB is refused.
  * Never calls back after an error, never frees itself inside a callback: the owner may call xmlin_stop() there.
  */
 #ifndef PROTO_XMLIN_H
@@ -52,10 +53,6 @@ size_t xmlin_unread(const struct xmlin *in);
 
 /* True while bytes of an unfinished element have been read (the deadline for a half stanza). */
 bool xmlin_mid_stanza(const struct xmlin *in);
-
-/* The stream is idle: give back expat's memory. It is taken again, and the header read anew, when bytes come. Nothing
- * happens in the middle of a stanza. Never from inside a callback. */
-void xmlin_rest(struct xmlin *in);
 
 /* Parse one complete element standing alone (a stored body, a card, a decrypted envelope) under the same rules.
  * NULL: refused; *error_r says why. The tree lives in `arena`. */
