@@ -72,6 +72,19 @@ size_t device_wanted(struct db *db, struct arena *arena, int64_t account, int64_
 void device_fetch_failed(struct db *db, int64_t account, const char *jid, uint32_t device, bool absent,
 			 int64_t now);
 
+/* For omemo.h. A device that is not known yet is trusted as its owner's devices are now: blindly, or
+ * undecided once one was verified. */
+void device_know(struct db *db, int64_t account, const char *jid, uint32_t id, int64_t now);
+/* Its identity key was seen. False: it is not the one known; the device is stopped and the other key kept. */
+bool device_identify(struct db *db, int64_t account, const char *jid, uint32_t id,
+		     const uint8_t identity[static IDENTITY_LEN], int64_t now);
+void device_heard(struct db *db, int64_t account, const char *jid, uint32_t id, int64_t now);
+/* The present list; what is not in it stays known, unlisted. True: something came or went. */
+bool device_set_list(struct db *db, int64_t account, const char *jid, const uint32_t *ids, size_t count,
+		     int64_t now);
+bool device_list_known(struct db *db, int64_t account, const char *jid); /* was fetched, be it empty */
+void device_list_want(struct db *db, int64_t account, const char *jid);  /* is out of date: fetch it again */
+
 /* Fingerprints: 64 hex digits; in 8 groups of 8 for people. */
 void device_fingerprint(char out[static FINGERPRINT_LEN + 1], const uint8_t identity[static IDENTITY_LEN]);
 void device_fingerprint_groups(char out[static FINGERPRINT_LEN + 8],

@@ -1,0 +1,151 @@
+/*
+ * schema.c -- the tables of the client's database, and the way from each older schema to this one.
+ *
+ * Every step is one transaction. A step, once released, is never edited: a new one is added behind it.
+ * Later parts add tables of their own: the chain vault beside `chain`, people that join addresses behind
+ * contact.person, circles, what couriers carry.
+ *
+ * DIAGNOSTICS: a schema newer than this program, or a file that another program made, is refused.
+ */
+#include "config.h"
+#include "client/db/db-private.h"
+
+#include <stdio.h>
+#include "proto/mem.h"
+
+enum { APPLICATION_ID = 0x4c617a6f /* "Lazo" in the file's header */ };
+
+static const char core[] =
+    "CREATE TABLE account("
+    " id INTEGER PRIMARY KEY, jid TEXT NOT NULL UNIQUE, standard INTEGER NOT NULL DEFAULT 0,"
+    " logged_in INTEGER NOT NULL DEFAULT 0, added INTEGER NOT NULL);"
+    "CREATE TABLE setting(" /* account.h: small named values; account 0 is the home itself */
+    " account INTEGER NOT NULL, name TEXT NOT NULL, value BLOB, PRIMARY KEY(account, name)) WITHOUT ROWID;"
+    "CREATE TABLE contact("
+    " id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, jid TEXT NOT "
+    "NULL,"
+    " person INTEGER," /* addresses of one person share it; NULL: on its own */
+    " name TEXT NOT NULL DEFAULT '', subscription TEXT NOT NULL DEFAULT '', asked INTEGER NOT NULL DEFAULT 0,"
+    " blocked INTEGER NOT NULL DEFAULT 0, block_due INTEGER NOT NULL DEFAULT 0, plain INTEGER NOT NULL "
+    "DEFAULT 0,"
+    " strict INTEGER NOT NULL DEFAULT 0," /* a device was verified: no more blind trust */
+    " roster_due INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 1,"
+    " list_fetched INTEGER," /* the device list; NULL: never */
+    " list_failed INTEGER NOT NULL DEFAULT 0, added INTEGER NOT NULL, UNIQUE(account, jid));";
+
+/* AUTOINCREMENT: an id is never used twice, since cursors stand on it. */
+static const char messages[] =
+    "CREATE TABLE message("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,"
+    " peer TEXT NOT NULL, sender TEXT NOT NULL, time INTEGER NOT NULL, received INTEGER NOT NULL,"
+    " origin_id TEXT, stanza_id TEXT, body TEXT NOT NULL, way INTEGER NOT NULL, encrypted INTEGER NOT NULL,"
+    " trust INTEGER NOT NULL, device INTEGER NOT NULL, unreadable INTEGER NOT NULL, sent INTEGER NOT NULL,"
+    " reason TEXT NOT NULL, markable INTEGER NOT NULL);"
+    "CREATE INDEX message_peer ON message(account, peer, id);"
+    "CREATE INDEX message_origin ON message(account, origin_id) WHERE origin_id IS NOT NULL;"
+    "CREATE INDEX message_stanza ON message(account, stanza_id) WHERE stanza_id IS NOT NULL;"
+    "CREATE VIRTUAL TABLE words USING fts5(body, content='message', content_rowid='id',"
+    " tokenize='unicode61 remove_diacritics 2');"
+    "CREATE TRIGGER message_added AFTER INSERT ON message WHEN new.body <> '' BEGIN"
+    " INSERT INTO words(rowid, body) VALUES(new.id, new.body); END;"
+    "CREATE TRIGGER message_removed AFTER DELETE ON message WHEN old.body <> '' BEGIN"
+    " INSERT INTO words(words, rowid, body) VALUES('delete', old.id, old.body); END;"
+    "CREATE TABLE outbox("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,"
+    " kind INTEGER NOT NULL, message INTEGER NOT NULL DEFAULT 0, recipient TEXT NOT NULL, origin_id TEXT NOT "
+    "NULL,"
+    " state INTEGER NOT NULL, reason TEXT NOT NULL DEFAULT '', flags INTEGER NOT NULL DEFAULT 0,"
+    " created INTEGER NOT NULL, last INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0, stanza "
+    "BLOB);"
+    "CREATE INDEX outbox_state ON outbox(account, state, id);"
+    "CREATE INDEX outbox_origin ON outbox(account, origin_id);"
+    "CREATE INDEX outbox_message ON outbox(message) WHERE message <> 0;"
+    "CREATE TABLE outbox_target(" /* the devices a message was written for */
+    " message INTEGER NOT NULL, jid TEXT NOT NULL, device INTEGER NOT NULL,"
+    " PRIMARY KEY(message, jid, device)) WITHOUT ROWID;"
+    "CREATE TABLE pending_decrypt("
+    " id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, peer TEXT NOT "
+    "NULL,"
+    " device INTEGER NOT NULL, digest BLOB NOT NULL, stanza BLOB NOT NULL, way INTEGER NOT NULL,"
+    " stanza_id TEXT, delay INTEGER NOT NULL, reason INTEGER NOT NULL, message INTEGER NOT NULL,"
+    " received INTEGER NOT NULL, deadline INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,"
+    " UNIQUE(account, peer, digest));"
+    "CREATE INDEX pending_deadline ON pending_decrypt(deadline);";
+
+static const char keys[] =
+    "CREATE TABLE device("
+    " id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, jid TEXT NOT "
+    "NULL,"
+    " device INTEGER NOT NULL, identity BLOB, offered BLOB, trust INTEGER NOT NULL, listed INTEGER NOT NULL,"
+    " added INTEGER NOT NULL, heard INTEGER NOT NULL DEFAULT 0, bundle_failed INTEGER NOT NULL DEFAULT 0,"
+    " UNIQUE(account, jid, device));"
+    "CREATE TABLE bundle(" /* source 0: published, 1: a card, of one-time prekeys that only we have */
+    " account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, jid TEXT NOT NULL, device INTEGER NOT "
+    "NULL,"
+    " source INTEGER NOT NULL, fetched INTEGER NOT NULL, identity BLOB NOT NULL, signed_id INTEGER NOT NULL,"
+    " signed_key BLOB NOT NULL, signature BLOB NOT NULL, prekeys BLOB NOT NULL,"
+    " PRIMARY KEY(account, jid, device, source));"
+    "CREATE TABLE own_device("
+    " account INTEGER PRIMARY KEY REFERENCES account ON DELETE CASCADE, device INTEGER NOT NULL,"
+    " registration INTEGER NOT NULL, identity BLOB NOT NULL, private BLOB NOT NULL, next_prekey INTEGER NOT "
+    "NULL,"
+    " next_signed INTEGER NOT NULL, list_version INTEGER NOT NULL, list_published INTEGER NOT NULL,"
+    " bundle_version INTEGER NOT NULL, bundle_published INTEGER NOT NULL);"
+    "CREATE TABLE prekey(" /* state 0: published, 1: in reserve, 2: on a card, 3: used */
+    " account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, id INTEGER NOT NULL, state INTEGER NOT "
+    "NULL,"
+    " record BLOB NOT NULL, changed INTEGER NOT NULL, PRIMARY KEY(account, id)) WITHOUT ROWID;"
+    "CREATE INDEX prekey_state ON prekey(account, state);"
+    "CREATE TABLE signed_prekey("
+    " account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, id INTEGER NOT NULL,"
+    " record BLOB NOT NULL, created INTEGER NOT NULL, PRIMARY KEY(account, id)) WITHOUT ROWID;"
+    "CREATE TABLE session("
+    " account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, jid TEXT NOT NULL, device INTEGER NOT "
+    "NULL,"
+    " record BLOB NOT NULL, answer INTEGER NOT NULL DEFAULT 0," /* an empty message should complete it */
+    " healed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(account, jid, device));"
+    "CREATE TABLE chain(" /* one sending chain of one device, by its ratchet key */
+    " id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, jid TEXT NOT "
+    "NULL,"
+    " device INTEGER NOT NULL, ratchet BLOB NOT NULL, UNIQUE(account, jid, device, ratchet));"
+    "CREATE TABLE read(" /* spent message keys, and the history row they became (0: none) */
+    " chain INTEGER NOT NULL REFERENCES chain ON DELETE CASCADE, counter INTEGER NOT NULL,"
+    " message INTEGER NOT NULL, PRIMARY KEY(chain, counter)) WITHOUT ROWID;";
+
+static const char *const *const steps[] = {
+	(const char *const[]){ core, messages, keys, NULL },
+};
+enum { SCHEMA = sizeof steps / sizeof steps[0] };
+
+static bool
+schema_step(struct db *db, size_t step)
+{
+	char version[96];
+	snprintf(version, sizeof version, "PRAGMA user_version = %zu; PRAGMA application_id = %d", step + 1,
+		 APPLICATION_ID);
+	for (const char *const *script = steps[step]; *script; script++)
+		db_script(db, *script);
+	return db_script(db, version);
+}
+
+bool
+schema_migrate(struct db *db, char **error_r)
+{
+	if (db_pragma(db, "PRAGMA user_version") == SCHEMA &&
+	    db_pragma(db, "PRAGMA application_id") == APPLICATION_ID)
+		return true;
+	db_begin(db); /* from here on no other process moves it */
+	int64_t version = db_pragma(db, "PRAGMA user_version");
+	int64_t tables = db_pragma(db, "SELECT count(*) FROM sqlite_schema");
+	if (tables > 0 && db_pragma(db, "PRAGMA application_id") != APPLICATION_ID)
+		*error_r = xstrdup("lazo.db was made by another program");
+	else if (version < 0 || version > (int64_t)SCHEMA)
+		*error_r = xstrdup("lazo.db was made by a newer version of this program");
+	if (*error_r) {
+		db_rollback(db);
+		return false;
+	}
+	for (size_t step = (size_t)version; step < SCHEMA; step++)
+		schema_step(db, step);
+	return db_commit(db, error_r);
+}

@@ -1,0 +1,45 @@
+/*
+ * session.h -- ratchet sessions, and which message keys are spent.
+ *
+ * Session records are opaque bytes of the ratchet library. The read table is asked before the library, so
+ * that "read before" and "key gone" are told apart. Writing calls are made in a transaction.
+ */
+#ifndef CLIENT_DB_SESSION_H
+#define CLIENT_DB_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct db;
+
+enum { RATCHET_KEY_LEN = 33 };
+
+const void *session_get(struct db *db, struct arena *arena, int64_t account, const char *jid, uint32_t device,
+			size_t *len_r); /* NULL: none */
+bool session_exists(struct db *db, int64_t account, const char *jid, uint32_t device);
+void session_put(struct db *db, int64_t account, const char *jid, uint32_t device, const void *record,
+		 size_t len);
+void session_delete(struct db *db, int64_t account, const char *jid, uint32_t device);
+void session_delete_all(struct db *db, int64_t account, const char *jid);
+
+/* An empty message should go to this device, to complete its session. */
+void session_set_answer(struct db *db, int64_t account, const char *jid, uint32_t device, bool answer);
+struct session_address {
+	const char *jid;
+	uint32_t device;
+};
+size_t session_answers(struct db *db, struct arena *arena, int64_t account, struct session_address **list_r);
+
+/* The chain of a device's ratchet key; 0 when none was read. Made by chain_make(). */
+int64_t chain_find(struct db *db, int64_t account, const char *jid, uint32_t device,
+		   const uint8_t ratchet[static RATCHET_KEY_LEN]);
+int64_t chain_make(struct db *db, int64_t account, const char *jid, uint32_t device,
+		   const uint8_t ratchet[static RATCHET_KEY_LEN]);
+/* True: that key is spent; *message_r is what it became. */
+bool read_get(struct db *db, int64_t chain, uint32_t counter, int64_t *message_r);
+void read_set(struct db *db, int64_t chain, uint32_t counter, int64_t message);
+int64_t read_highest(struct db *db, int64_t chain); /* -1: none */
+
+#endif
