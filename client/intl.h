@@ -1,0 +1,18 @@
+/*
+ * intl.h -- translated text: _() at run time, N_() to mark a string of a table.
+ *
+ * The catalogue of the build tree (locale/ beside the program's folder) is used when the program was not installed, so that
+ * what was just built speaks every language too.
+ */
+#ifndef CLIENT_INTL_H
+#define CLIENT_INTL_H
+
+#include <libintl.h>
+
+#define _(text)  gettext(text)
+#define N_(text) text
+
+/* Once, at start. `lang` is --lang or NULL; then LAZO_LANG; then the environment's locale. False: no such language. */
+int intl_start(const char *lang, const char *program);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * link_stream.h -- a logged-in stream: from "this account" to "stanzas go both ways and are counted".
+ *
+ *     address -> TCP -> [direct TLS] -> features -> STARTTLS -> features -> [registration] -> SASL -> features
+ *             -> bind -> stream management -> READY
+ *
+ * Stream management (XEP-0198 1.6) is our own: nothing is sent before <enabled/>; `acked` is how many of our stanzas the
+ * relay has taken responsibility for; what we report as handled is only what the owner said is safe (stream_handled()),
+ * in order. Sessions are not resumed: what is not acked stays in the outbox.
+ * Promises the same as link.h and link_sasl.h; each step has its own limit of time.
+ */
+#ifndef CLIENT_LINK_STREAM_H
+#define CLIENT_LINK_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "client/fault.h"
+#include "client/link_sasl.h"
+
+struct arena;
+struct stream;
+struct xml;
+
+struct stream_config {
+	const char *user;     /* node of the JID */
+	const char *domain;
+	const char *resource; /* asked for; the relay may give another */
+	const char *server;   /* --server, or NULL */
+	const char *ca_file;  /* or NULL */
+	const uint8_t *pin;   /* link_cert.h, or NULL */
+	const char *password; /* NULL: `kept` */
+	const struct sasl_secret *kept;
+	const char *least;
+	bool plain;
+	bool enroll;          /* make the account first */
+	const char *token;    /* with `enroll`: the invitation, or NULL */
+	/* A step begins, for those who watch: "connect", "tls", "login", "bind". May be NULL. */
+	void (*step)(void *arg, const char *name);
+	void *arg;
+};
+
+/* NULL: the trouble says why. */
+struct stream *stream_login(const struct stream_config *config, struct trouble *trouble);
+void stream_free(struct stream **stream);
+/* Says goodbye and waits for the relay's until the deadline. True: it answered. */
+bool stream_close(struct stream *stream, int64_t deadline);
+
+const char *stream_jid(const struct stream *stream);      /* full JID as bound, borrowed */
+const char *stream_mechanism(const struct stream *stream);
+const char *stream_address(const struct stream *stream);  /* where we are connected, for status */
+bool stream_keep(const struct stream *stream, struct sasl_secret *secret_r); /* what may be kept for the next login */
+bool stream_pin(const struct stream *stream, uint8_t pin_r[32]);             /* of the key the relay showed */
+bool stream_managed(const struct stream *stream);         /* the relay counts (XEP-0198) */
+void stream_bytes(const struct stream *stream, uint64_t *sent_r, uint64_t *received_r);
+/* Of a login that failed, for its advice: which key was shown. */
+bool stream_refused_pin(uint8_t pin_r[32]);
+
+/* A stanza. Returns its number, counted from 1; 0 when the stream is gone. */
+uint32_t stream_send(struct stream *stream, const struct xml *stanza);
+void stream_want_ack(struct stream *stream);               /* <r/>; nothing without stream management */
+uint32_t stream_acked(const struct stream *stream);       /* stanzas that the relay took */
+uint32_t stream_sent(const struct stream *stream);
+
+enum stream_got {
+	STREAM_STANZA,   /* *stanza_r in *arena_r, the caller's */
+	STREAM_ACK,      /* stream_acked() grew */
+	STREAM_TIME_OUT,
+	STREAM_WOKEN,    /* a signal came */
+	STREAM_CLOSED,   /* trouble says why; FAULT_NONE: the relay said goodbye */
+};
+enum stream_got stream_next(struct stream *stream, int64_t deadline, struct arena **arena_r, struct xml **stanza_r);
+
+/* All stanzas handed out so far are durable or need not be. With `tell`, the relay hears of it at once. */
+void stream_handled(struct stream *stream, bool tell);
+
+#endif

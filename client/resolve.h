@@ -1,0 +1,51 @@
+/*
+ * resolve.h -- from a domain, or what --server says, to numeric addresses in the order to try, over libunbound.
+ *
+ * SRV records xmpps-client and xmpp-client are mixed by priority and weight (RFC 6120 3.2.1, RFC 2782, XEP-0368 section 3);
+ * a target "." takes its kind away; no record at all: the domain itself, port 5222. Addresses of one target come by turns
+ * of family, and resolve_race() finds which of them answers first (RFC 8305 in spirit, 250 ms between starts).
+ * Nothing here is trusted: the certificate is checked against the JID's domain whatever address was found.
+ */
+#ifndef CLIENT_RESOLVE_H
+#define CLIENT_RESOLVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "client/fault.h"
+
+enum { RESOLVE_HOST_MAX = 255, RESOLVE_ADDRESS_LEN = 46, RESOLVE_TARGETS_MAX = 16, RESOLVE_MAX = 48 };
+
+struct target {
+	char host[RESOLVE_HOST_MAX + 1];
+	uint16_t port;
+	bool direct; /* TLS from the first byte */
+	uint16_t priority;
+	uint16_t weight;
+};
+
+struct endpoint {
+	char address[RESOLVE_ADDRESS_LEN]; /* numeric */
+	int family;
+	uint16_t port;
+	bool direct;
+	bool tried; /* for the caller's use, and resolve_race()'s: it did not answer */
+};
+
+/* `server` is [xmpp://|xmpps://]HOST[:PORT], IPv6 in [], default ports 5222 and 5223. False: not that. */
+bool resolve_server(const char *server, struct target *target_r);
+
+/* At most RESOLVE_MAX endpoints into `list`. 0: the trouble says why. `server` NULL: by `domain`. */
+size_t resolve_find(const char *domain, const char *server, int64_t deadline, struct endpoint list[static RESOLVE_MAX],
+    struct trouble *trouble);
+
+/* The first untried endpoint that takes a TCP connection; those that refused or came before it are marked tried when they
+ * failed. Returns its index, or -1. The probing connection is closed again. */
+int resolve_race(struct endpoint *list, size_t count, int64_t deadline);
+
+/* Pure, for tests. Sort by priority and, within one, draw by weight; `random` gives numbers below its argument. */
+void resolve_order(struct target *list, size_t count, uint32_t (*random)(uint32_t below));
+/* One SRV record's data. False: not legal. A target "." gives an empty host. */
+bool resolve_srv(const uint8_t *data, size_t len, bool direct, struct target *target_r);
+
+#endif
