@@ -36,6 +36,7 @@ struct account {
 	struct router *router;
 	int64_t roster_version;
 	struct session *sessions; /* bound ones, linked by session->next */
+	int64_t pending; /* messages waiting, as far as memory knows */
 	unsigned refs;
 	bool stale; /* to be read again */
 };
@@ -52,7 +53,7 @@ void account_unref(struct account **account);
 const struct roster_item *account_roster_find(const struct account *account, const char *contact);
 size_t account_roster_count(const struct account *account);
 const struct roster_item *account_roster_at(const struct account *account, size_t index);
-/* Change memory and add the operation to the event's transaction. flags 0 and not visible: removed. */
+/* Change memory and add the operation to the event's transaction. flags 0: removed. Tells the features (roster_changed) after the commit. */
 void account_roster_set(struct account *account, struct event *event, const struct roster_row *row);
 void account_roster_del(struct account *account, struct event *event, const char *contact);
 /* Rights of a bare JID towards this account: does it see our presence (FROM), is it the owner. */

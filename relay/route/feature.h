@@ -46,12 +46,16 @@ struct iq_handler {
 enum hook_point {
 	POINT_NONE,
 	POINT_SEND,      /* a message or presence of a local session, before routing; event->sender is set */
-	POINT_MESSAGE,   /* a message for a local account (event->target), decided by routing: here rows are added and copies planned */
-	POINT_PRESENCE,  /* presence of a local session towards one contact or directed */
-	POINT_AVAILABLE, /* session_event: initial presence was committed to the registry (or priority rose from negative) */
-	POINT_UNAVAILABLE, /* session_event: went unavailable or is closing */
+	POINT_MESSAGE,   /* a message for an existing local account (event->target): rows are added and copies planned */
+	POINT_PRESENCE,  /* presence (also subscriptions, probes, errors) for one existing local account (event->target) */
+	POINT_IQ,        /* an iq get or set for another resource that is connected: guards only */
 	POINT_ANSWER,    /* an iq result or error of a local session to the host or its own bare JID: answers what the relay asked it.
-	                    The asker compares id and session and returns HANDLED; nobody's answer is dropped silently (RFC 6120 8.2.3). */
+	                    The asker compares id and session and returns HANDLED; what nobody asked for goes no further (RFC 6120 8.2.3). */
+	/* Of a session (event->origin). The first two come in the after-phase of its presence: event_send, event_after and
+	 * router_send work, event_add does not (there is no transaction any more). stanza: the presence. */
+	POINT_AVAILABLE,   /* initial presence is in the registry (or priority rose from negative) */
+	POINT_UNAVAILABLE, /* went unavailable or is closing; still marked available */
+	POINT_CLOSED,      /* is gone (its stream is NULL): free what hangs on it */
 	POINTS
 };
 enum hook_order { ORDER_GUARD, ORDER_ARCHIVE, ORDER_COPY, ORDER_DELIVER };

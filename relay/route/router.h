@@ -11,9 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "proto/jid.h"
+#include "relay/route/feature.h"
 #include "relay/stream/stream.h"
 
 struct account;
+struct arena;
 struct conf;
 struct event;
 struct feature;
@@ -23,7 +25,8 @@ struct session;
 struct store;
 struct xml;
 
-/* Where stanzas for other domains go: handed down by the floor above (relay/peer, later). NULL deliver: remote-server-not-found. */
+/* Where stanzas for other domains go: handed down by the floor above (relay/peer). deliver ends with event_finish(). Until one is
+ * set: remote-server-not-found for what wants an answer, silence for presence. */
 struct transport {
 	void (*deliver)(void *arg, struct event *event);
 	void *arg;
@@ -31,6 +34,8 @@ struct transport {
 
 struct router *router_new(struct loop *loop, struct store *store, const struct conf *conf,
     const struct feature *const *features);
+void router_set_transport(struct router *router, const struct transport *transport); /* copied */
+/* After all streams are gone. What the store still owes an answer for is let go without one. */
 void router_free(struct router **router);
 extern const struct stream_owner router_stream_owner; /* arg: the router */
 
@@ -44,6 +49,12 @@ const struct feature *const *router_features(const struct router *router);
 void *router_state(const struct router *router, const struct feature *feature);
 size_t router_session_count(const struct router *router);
 void router_each_session(struct router *router, void (*fn)(struct session *session, void *arg), void *arg);
+
+/* Is this domain (canonical) the relay's own? The bare JID text's node when it is a local account's, else NULL (arena). */
+bool router_is_local(const struct router *router, const char *domain);
+const char *router_local_node(const struct router *router, struct arena *arena, const char *bare);
+/* Runs the hooks of a point in their order until one does not say PASS. */
+enum verdict router_run_hooks(struct event *event, enum hook_point point);
 
 /* A stanza made by the relay or by a feature on behalf of an account (subscription replies, PEP notifications, errors, probes): routed as if received
  * from `from`. The tree is copied. Has a transaction of its own. */

@@ -5,13 +5,16 @@
 #define RELAY_ROUTE_SESSION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include "proto/error.h"
 #include "proto/jid.h"
 #include "relay/log.h"
 
 struct account;
 struct arena;
 struct caps_set;
+struct event_body;
 struct router;
 struct stream;
 struct xml;
@@ -32,11 +35,30 @@ struct session {
 	struct mailbox *mailbox; /* feature/mailbox.c: what was delivered and not yet confirmed */
 	struct directed *directed; /* feature/presence.c: whom it sent directed presence */
 	int64_t since;           /* ms wall */
+
+	/* session.c's and event.c's own. */
+	struct session *all_prev, *all_next; /* of the router */
+	struct event_body *oldest, *newest;  /* its stanzas not yet handled */
+	unsigned refs;
+	bool held;               /* not read from while the store is full */
+	bool gone;               /* stream NULL, not in the account's list; memory stays while referenced */
 };
 
-/* Write now; for use in after-functions (event.h) and for what needs no transaction. */
+enum { SESSION_MOST = 20 /* of one account */, SESSION_QUEUED_MOST = 1024 * 1024 /* bytes that the peer does not take */ };
+
+/* A session that somebody else remembers: valid until unref, perhaps gone. */
+struct session *session_ref(struct session *session);
+void session_unref(struct session **session);
+
+/* Write now; for use in after-functions (event.h) and for what needs no transaction. Nothing when it is gone. A peer that lets more than
+ * SESSION_QUEUED_MOST bytes lie is closed (resource-constraint). */
 void session_send(struct session *session, const struct xml *stanza);
-/* Best sessions for a message to the bare JID: RFC 6121 8.5.2.1.1. Non-negative priority only; calls fn for each available one. */
+void session_send_bytes(struct session *session, const char *bytes, size_t len); /* as stream_send_bytes */
+/* Ends it: a stream error, unavailable presence to all who saw it. At once out of the account's list. */
+void session_close(struct session *session, enum stream_error error, const char *text);
+/* Eligible for a message to the bare JID (RFC 6121 8.5.2.1.1): available with priority not negative. */
+bool session_is_eligible(const struct session *session);
+/* Calls fn for each eligible session. fn may close sessions. */
 void session_each(struct account *account, void (*fn)(struct session *session, void *arg), void *arg);
 struct session *session_find(struct account *account, const char *resource);
 
