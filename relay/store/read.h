@@ -58,7 +58,8 @@ typedef void read_count_fn(void *arg, bool failed, int64_t count, int64_t bytes)
 
 void read_account(struct store *store, const char *node, read_account_fn *fn, void *arg);
 void read_keys(struct store *store, const char *node, read_keys_fn *fn, void *arg);
-/* Mailbox rows with id > after, oldest first, at most `limit`. */
+/* Mailbox rows with id > after, oldest first, at most `limit`, and fewer once their bodies pass 4 MiB: only an answer
+ * of 0 rows is the end. */
 void read_pending(struct store *store, const char *node, int64_t after, size_t limit, read_messages_fn *fn, void *arg);
 void read_pending_count(struct store *store, const char *node, read_count_fn *fn, void *arg);
 /* Items of one node, newest first, at most limit; item non-NULL: only that one. */

@@ -26,25 +26,26 @@ typedef void txn_done_fn(void *arg, enum txn_result result);
 
 /* Accounts are named by their node part (one host a relay), contacts by JID text in canonical form. */
 enum op_kind {
-	OP_MESSAGE,         /* a message row: body kept once */
-	OP_BOX,             /* an archive entry of one account for that message */
-	OP_PENDING,         /* the message waits in the mailbox of this account */
-	OP_PENDING_CLEAR,   /* acknowledged: gone from the mailbox */
+	OP_MESSAGE,         /* a message row: body kept once, while anything refers to it; comes before the BOX and PENDING of its id */
+	OP_BOX,             /* an archive entry of one account for that message; conflict: no such account or message */
+	OP_PENDING,         /* the message waits in the mailbox of this account; conflict as above */
+	OP_PENDING_CLEAR,   /* acknowledged: gone from the mailbox; nothing when it was not there */
 	OP_ACCOUNT_NEW,     /* conflict: exists */
 	OP_ACCOUNT_KEYS,    /* new password's SCRAM keys; conflict: no such account */
-	OP_ACCOUNT_DEL,     /* with everything it owns */
+	OP_ACCOUNT_DEL,     /* with everything it owns; conflict: no such account */
 	OP_ACCOUNT_SEEN,    /* last login */
-	OP_ROSTER_SET,      /* whole item, insert or replace; bumps the account's roster version */
-	OP_ROSTER_DEL,
-	OP_NODE_SET,        /* pubsub node with configuration */
+	OP_ROSTER_SET,      /* whole item, insert or replace; adds 1 to the account's roster version; conflict: no such account */
+	OP_ROSTER_DEL,      /* adds 1 too, also when it was not there; conflict: no such account */
+	OP_NODE_SET,        /* pubsub node with configuration; conflict: no such account */
 	OP_NODE_DEL,        /* with its items */
 	OP_NODE_PURGE,      /* items only */
-	OP_ITEM_SET,        /* publish: insert or replace as newest; then keep only the newest max_items */
+	OP_ITEM_SET,        /* publish: insert or replace as newest; then keep only the newest max_items; conflict: no such node */
 	OP_ITEM_DEL,
-	OP_INVITE_NEW,
-	OP_INVITE_USE,      /* conflict: unknown, used or expired */
+	OP_INVITE_NEW,      /* account: the address it is for, NULL: any free one; conflict: token exists */
+	OP_INVITE_USE,      /* at op.time; account non-NULL must be the one it is for; conflict: unknown, used, expired, another's */
 	OP_INVITE_DEL,
-	OP_SEEN,            /* a deduplication key; conflict: already there */
+	OP_SEEN,            /* a deduplication key; conflict: already there and not expired at op.time */
+	OP_SEEN_EXPIRE,     /* forget at most 500 keys that expired by op.time; when that is safe is for the caller to know */
 };
 
 struct scram_keys { /* RFC 5802: never the password */
