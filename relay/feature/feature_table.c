@@ -8,7 +8,10 @@
 #include <stddef.h>
 
 const struct feature *const feature_table[] = {
+	&feature_caps,
+	&feature_disco,
 	&feature_ping,
+	&feature_pubsub,
 	&feature_time,
 	&feature_version,
 	NULL,

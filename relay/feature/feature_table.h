@@ -6,7 +6,10 @@
 
 #include "relay/route/feature.h"
 
+extern const struct feature feature_caps;
+extern const struct feature feature_disco;
 extern const struct feature feature_ping;
+extern const struct feature feature_pubsub;
 extern const struct feature feature_time;
 extern const struct feature feature_version;
 

@@ -1,0 +1,470 @@
+/*
+ * feature/caps.c -- entity capabilities (XEP-0115 1.6.0): the relay's own in its stream features, its clients' in a bounded cache.
+ *
+ * A client's presence names a hash of what it supports. The first session that brings an unknown hash is asked once (disco#info); its answer
+ * counts for all others only when it hashes to that value, else for this session alone (section 8.2: nobody can speak for another client). An answer
+ * is matched by its 128-bit id and by the session that was asked.
+ * Promises: at most one question outstanding a hash; entries without sessions are kept, least recently used go first, at most CAPS_IDLE_MAX.
+ * Never: waits for an answer; a client that does not answer is simply sent no notifications.
+ */
+#include "config.h"
+
+#include "relay/feature/caps.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/arena.h"
+#include "proto/digest.h"
+#include "proto/mem.h"
+#include "proto/ns.h"
+#include "proto/stanza.h"
+#include "proto/xml.h"
+#include "relay/feature/caps_hash.h"
+#include "relay/feature/caps_set.h"
+#include "relay/feature/disco.h"
+#include "relay/feature/feature_table.h"
+#include "relay/feature/pubsub.h"
+#include "relay/net/loop.h"
+#include "relay/route/event.h"
+#include "relay/route/router.h"
+#include "relay/route/session.h"
+
+#define OWN_NODE "urn:lazo:relay"
+
+enum {
+	BUCKETS = 256,
+	CAPS_IDLE_MAX = 512,   /* known versions that no session uses now */
+	ATTR_MAX = 512,        /* bytes of node and ver that are worth keeping */
+	ANSWER_WITHIN = 20000, /* ms before another session of the same version is asked */
+};
+
+struct caps_entry {
+	struct caps_entry *next; /* of the bucket */
+	char *key;               /* "hash\nver", or "\nfull JID\n..." of one that cannot be shared */
+	char *node_ver;          /* what the question names */
+	struct caps_set *set;    /* NULL: not known yet */
+	unsigned refs;           /* sessions that announce it */
+	uint64_t used;           /* order of last use */
+	char id[ID_LEN + 1];     /* of the outstanding question; "": none */
+	char *asked;             /* full JID that was asked last; NULL: nobody */
+};
+
+struct caps {
+	struct router *router;
+	struct timer *timer; /* runs while questions are outstanding */
+	struct caps_entry *buckets[BUCKETS];
+	size_t idle;
+	uint64_t clock;
+	char own[CAPS_HASH_MAX]; /* "": not computed yet */
+};
+
+static struct caps *
+caps_state(const struct router *router)
+{
+	return router_state(router, &feature_caps);
+}
+
+/* The cache. */
+
+static struct caps_entry **
+bucket_of(struct caps *caps, const char *key)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a; a client that makes chains long slows only look-ups in 1/256 of a bounded table */
+
+	for (const char *c = key; *c != '\0'; c++)
+		hash = (hash ^ (unsigned char)*c) * 16777619u;
+	return &caps->buckets[hash % BUCKETS];
+}
+
+static struct caps_entry *
+entry_find(struct caps *caps, const char *key)
+{
+	struct caps_entry *entry = *bucket_of(caps, key);
+
+	while (entry != NULL && strcmp(entry->key, key) != 0)
+		entry = entry->next;
+	return entry;
+}
+
+static void
+entry_free(struct caps *caps, struct caps_entry *entry)
+{
+	struct caps_entry **at = bucket_of(caps, entry->key);
+
+	while (*at != entry)
+		at = &(*at)->next;
+	*at = entry->next;
+	caps_set_unref(&entry->set);
+	free(entry->key);
+	free(entry->node_ver);
+	free(entry->asked);
+	free(entry);
+}
+
+static void
+evict_oldest(struct caps *caps)
+{
+	struct caps_entry *oldest = NULL;
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct caps_entry *entry = caps->buckets[i]; entry != NULL; entry = entry->next)
+			if (entry->refs == 0 && (oldest == NULL || entry->used < oldest->used))
+				oldest = entry;
+	if (oldest != NULL) {
+		entry_free(caps, oldest);
+		caps->idle--;
+	}
+}
+
+static struct caps_entry *
+entry_take(struct caps *caps, const char *key, const char *node_ver)
+{
+	struct caps_entry *entry = entry_find(caps, key);
+
+	if (entry == NULL) {
+		struct caps_entry **bucket = bucket_of(caps, key);
+		entry = xcalloc(1, sizeof *entry);
+		entry->key = xstrdup(key);
+		entry->node_ver = xstrdup(node_ver);
+		entry->next = *bucket;
+		*bucket = entry;
+	} else if (entry->refs == 0) {
+		caps->idle--;
+	}
+	entry->refs++;
+	entry->used = ++caps->clock;
+	return entry;
+}
+
+/* The session announces `entry` no longer. What is unknown or counts for one session only is not kept. */
+static void
+entry_release(struct caps *caps, struct caps_entry *entry)
+{
+	if (--entry->refs > 0)
+		return;
+	if (entry->set == NULL || entry->key[0] == '\n') {
+		entry_free(caps, entry);
+		return;
+	}
+	if (++caps->idle > CAPS_IDLE_MAX)
+		evict_oldest(caps);
+}
+
+static void
+session_set_key(struct caps *caps, struct session *session, struct caps_entry *entry)
+{
+	struct caps_entry *old = session->caps != NULL ? entry_find(caps, session->caps) : NULL;
+
+	free(session->caps);
+	session->caps = entry != NULL ? xstrdup(entry->key) : NULL;
+	if (old != NULL)
+		entry_release(caps, old);
+}
+
+struct caps_set *
+caps_of(const struct session *session)
+{
+	struct caps_entry *entry =
+	    session->caps != NULL ? entry_find(caps_state(session->router), session->caps) : NULL;
+
+	return entry != NULL ? entry->set : NULL;
+}
+
+/* Questions. */
+
+static void
+ask(struct caps *caps, struct caps_entry *entry, struct session *session)
+{
+	struct arena *arena = arena_new();
+	struct xml *iq, *query;
+
+	random_id(entry->id);
+	free(entry->asked);
+	entry->asked = xstrdup(session->text);
+	iq = stanza_new(arena, "iq", router_domain(caps->router), session->text, "get", entry->id);
+	query = xml_add(arena, iq, "query", NS_DISCO_INFO);
+	xml_set(arena, query, "node", entry->node_ver);
+	session_send(session, iq);
+	arena_free(&arena);
+	timer_set(caps->timer, ANSWER_WITHIN);
+}
+
+struct search {
+	const struct caps_entry *entry;
+	struct session *found;
+};
+
+/* Sessions are asked in the order of their addresses, so that each has its turn once. */
+static void
+consider(struct session *session, void *arg)
+{
+	struct search *search = arg;
+	const char *asked = search->entry->asked;
+
+	if (session->caps == NULL || strcmp(session->caps, search->entry->key) != 0)
+		return;
+	if (asked != NULL && strcmp(session->text, asked) <= 0)
+		return;
+	if (search->found == NULL || strcmp(session->text, search->found->text) < 0)
+		search->found = session;
+}
+
+static void
+ask_next(struct caps *caps, struct caps_entry *entry)
+{
+	struct search search = { .entry = entry };
+
+	entry->id[0] = '\0';
+	router_each_session(caps->router, consider, &search);
+	if (search.found != NULL)
+		ask(caps, entry, search.found);
+}
+
+/* Nobody is asked twice for the same presence: entries left without an answer wait for the next session that announces them. */
+static void
+caps_overdue(void *arg)
+{
+	struct caps *caps = arg;
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct caps_entry *entry = caps->buckets[i]; entry != NULL; entry = entry->next)
+			if (entry->id[0] != '\0' && entry->set == NULL)
+				ask_next(caps, entry);
+}
+
+struct greeting {
+	const char *key;
+};
+
+static void
+greet(struct session *session, void *arg)
+{
+	const struct greeting *greeting = arg;
+
+	if (session->available && session->caps != NULL && strcmp(session->caps, greeting->key) == 0)
+		pubsub_greet(session, NULL);
+}
+
+/* The answer did not hash to what was announced: it counts for its sender alone. */
+static void
+learn_private(struct caps *caps, struct caps_entry *entry, struct session *session, const struct xml *query)
+{
+	char *key = xasprintf("\n%s\n%s", session->text, entry->node_ver);
+	struct caps_entry *own = entry_take(caps, key, entry->node_ver);
+
+	if (own->set == NULL)
+		own->set = caps_set_new(query);
+	entry->refs++; /* so that letting go of it here cannot free it */
+	session_set_key(caps, session, own);
+	ask_next(caps, entry);
+	entry_release(caps, entry);
+	free(key);
+	if (session->available)
+		pubsub_greet(session, NULL);
+}
+
+static bool
+verified(struct arena *arena, const struct caps_entry *entry, const struct xml *query)
+{
+	char hash[CAPS_HASH_MAX];
+	char name[16];
+	const char *end = strchr(entry->key, '\n');
+	enum digest kind;
+
+	if (end == NULL || end == entry->key || (size_t)(end - entry->key) >= sizeof name)
+		return false;
+	memcpy(name, entry->key, (size_t)(end - entry->key));
+	name[end - entry->key] = '\0';
+	return caps_hash_kind(name, &kind) && caps_hash(arena, query, kind, hash) && strcmp(hash, end + 1) == 0;
+}
+
+static enum verdict
+caps_answer(struct event *event, void *state)
+{
+	struct caps *caps = state;
+	struct session *session = event->origin;
+	const char *id = xml_attr(event->stanza, "id");
+	struct caps_entry *entry;
+	const struct xml *query;
+
+	if (session == NULL || session->caps == NULL || id == NULL)
+		return PASS;
+	entry = entry_find(caps, session->caps);
+	if (entry == NULL || entry->set != NULL || strcmp(entry->id, id) != 0 || strcmp(entry->asked, session->text) != 0)
+		return PASS;
+	query = iq_type(event->stanza) == IQ_RESULT ? xml_find(event->stanza, "query", NS_DISCO_INFO) : NULL;
+	if (query != NULL && (entry->key[0] == '\n' || verified(event->arena, entry, query))) {
+		struct greeting greeting = { .key = session->caps };
+		entry->set = caps_set_new(query);
+		entry->id[0] = '\0';
+		router_each_session(caps->router, greet, &greeting);
+	} else if (entry->key[0] == '\n') {
+		entry->set = caps_set_new(NULL);
+	} else {
+		learn_private(caps, entry, session, query);
+	}
+	return HANDLED;
+}
+
+/* Announcements. */
+
+struct change { /* in the event's arena */
+	const char *before; /* key that the session had; NULL: none */
+	bool available;     /* it was available already, so that POINT_AVAILABLE does not come */
+};
+
+static void
+announced(struct event *event, void *arg)
+{
+	struct caps *caps = caps_state(event->router);
+	const struct change *change = arg;
+	struct session *session = event->origin;
+	struct caps_entry *entry = session != NULL && session->caps != NULL ? entry_find(caps, session->caps) : NULL;
+	struct caps_entry *before = change->before != NULL ? entry_find(caps, change->before) : NULL;
+
+	if (entry != NULL && entry->set == NULL && entry->id[0] == '\0')
+		ask(caps, entry, session);
+	else if (entry != NULL && entry->set != NULL && change->available && session->available)
+		pubsub_greet(session, before != NULL ? before->set : NULL);
+}
+
+/* The cache key of a <c/>: shared when its hash can be checked, else the session's own (5.4, 2.3; legacy format: appendix). */
+static char *
+key_of(const struct session *session, const struct xml *c)
+{
+	const char *hash = xml_attr(c, "hash"), *ver = xml_attr(c, "ver"), *node = xml_attr(c, "node");
+	enum digest kind;
+
+	if (ver == NULL || node == NULL || strlen(ver) > ATTR_MAX || strlen(node) > ATTR_MAX)
+		return NULL;
+	if (hash != NULL && caps_hash_kind(hash, &kind))
+		return xasprintf("%s\n%s", hash, ver);
+	return xasprintf("\n%s\n%s#%s", session->text, node, ver);
+}
+
+static enum verdict
+caps_presence(struct event *event, void *state)
+{
+	struct caps *caps = state;
+	struct session *session = event->origin;
+	const struct xml *c;
+	char *key;
+
+	if (session == NULL || event->kind != STANZA_PRESENCE || event->to.domain != NULL ||
+	    presence_type(event->stanza) != PRESENCE_AVAILABLE)
+		return PASS;
+	c = xml_find(event->stanza, "c", NS_CAPS);
+	key = c != NULL ? key_of(session, c) : NULL;
+	if (key == NULL) {
+		session_set_key(caps, session, NULL);
+		return PASS;
+	}
+	if (session->caps == NULL || strcmp(session->caps, key) != 0) {
+		struct change *change = arena_alloc(event->arena, sizeof *change);
+		const char *node_ver = arena_printf(event->arena, "%s#%s", xml_attr(c, "node"), xml_attr(c, "ver"));
+		change->before = session->caps != NULL ? arena_strdup(event->arena, session->caps) : NULL;
+		change->available = session->available;
+		session_set_key(caps, session, entry_take(caps, key, node_ver));
+		event_after(event, announced, change);
+	}
+	free(key);
+	return PASS;
+}
+
+static enum verdict
+caps_gone(struct event *event, void *state)
+{
+	struct caps *caps = state;
+	struct session *session = event->origin;
+	struct caps_entry *entry = session->caps != NULL ? entry_find(caps, session->caps) : NULL;
+
+	if (entry != NULL && entry->id[0] != '\0' && strcmp(entry->asked, session->text) == 0) {
+		entry->refs++;
+		session_set_key(caps, session, NULL);
+		ask_next(caps, entry);
+		entry_release(caps, entry);
+	} else {
+		session_set_key(caps, session, NULL);
+	}
+	return PASS;
+}
+
+/* The relay's own. */
+
+static const char *
+own_ver(struct caps *caps)
+{
+	if (caps->own[0] == '\0') {
+		struct arena *arena = arena_new();
+		struct xml *query = xml_new(arena, "query", NS_DISCO_INFO);
+		disco_host_info(caps->router, arena, query);
+		caps_hash(arena, query, DIGEST_SHA1, caps->own);
+		arena_free(&arena);
+	}
+	return caps->own;
+}
+
+bool
+caps_is_own_node(struct router *router, const char *node)
+{
+	size_t len = sizeof OWN_NODE - 1;
+
+	return strncmp(node, OWN_NODE, len) == 0 && node[len] == '#' &&
+	    strcmp(node + len + 1, own_ver(caps_state(router))) == 0;
+}
+
+static void
+caps_stream_features(void *state, struct arena *arena, struct xml *features, bool ready)
+{
+	struct xml *c;
+
+	if (!ready)
+		return; /* strangers learn nothing before they authenticate */
+	c = xml_add(arena, features, "c", NS_CAPS);
+	xml_set(arena, c, "hash", "sha-1");
+	xml_set(arena, c, "node", OWN_NODE);
+	xml_set(arena, c, "ver", own_ver(state));
+}
+
+static void *
+caps_init(struct router *router)
+{
+	struct caps *caps = xcalloc(1, sizeof *caps);
+
+	caps->router = router;
+	caps->timer = timer_new(router_loop(router), caps_overdue, caps);
+	return caps;
+}
+
+static void
+caps_free(void *state)
+{
+	struct caps *caps = state;
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		while (caps->buckets[i] != NULL)
+			entry_free(caps, caps->buckets[i]);
+	timer_free(&caps->timer);
+	free(caps);
+}
+
+static const char *const disco[] = { NS_CAPS, NULL };
+
+static const struct hook hooks[] = {
+	{ .point = POINT_SEND, .order = ORDER_COPY, .fn = caps_presence },
+	{ .point = POINT_UNAVAILABLE, .order = ORDER_COPY, .fn = caps_gone },
+	{ .point = POINT_ANSWER, .order = ORDER_COPY, .fn = caps_answer },
+	{ .point = POINT_NONE },
+};
+
+const struct feature feature_caps = {
+	.name = "caps",
+	.spec = "XEP-0115 1.6.0",
+	.disco = disco,
+	.hooks = hooks,
+	.init = caps_init,
+	.free = caps_free,
+	.stream_features = caps_stream_features,
+};
