@@ -425,6 +425,8 @@ def available(stream, priority=None, extra=""):
 
 def befriend(a, b):
     """Two sessions' accounts get a subscription both ways; nothing of it is left unread."""
+    for stream in (a, b):
+        stream.result("get", "<query xmlns='jabber:iq:roster'/>")
     for one, other in ((a, b), (b, a)):
         one.send(f"<presence type='subscribe' to={quoteattr(bare(other.jid))}/>")
         other.presence(bare(one.jid), "subscribe")

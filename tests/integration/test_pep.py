@@ -1,0 +1,400 @@
+#!/usr/bin/python3
+"""Personal eventing on a pubsub core: XEP-0163, XEP-0060, and what OMEMO (XEP-0384 0.3.0) needs of them."""
+import base64
+import hashlib
+import xml.etree.ElementTree as ET
+
+from lazo_test import *
+from xmpp_raw import *
+
+NODE = "urn:example:tune"
+DEVICES = "eu.siacs.conversations.axolotl.devicelist"
+BUNDLE = "eu.siacs.conversations.axolotl.bundles:31415"
+PS = "xmlns='http://jabber.org/protocol/pubsub'"
+OWNER = "xmlns='http://jabber.org/protocol/pubsub#owner'"
+OPTIONS = "http://jabber.org/protocol/pubsub#publish-options"
+CONFIG = "http://jabber.org/protocol/pubsub#node_config"
+
+
+def setup():
+    global relay
+    relay = Relay()
+
+
+def form(kind, **fields):
+    inner = "".join(f"<field var='pubsub#{k}'><value>{v}</value></field>" for k, v in fields.items())
+    return (f"<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>{kind}</value></field>"
+            f"{inner}</x>")
+
+
+def publish(node=NODE, item=None, payload="<tune xmlns='urn:example:tune'>a</tune>", options=None):
+    ident = f" id='{item}'" if item else ""
+    asked = f"<publish-options>{form(OPTIONS, **options)}</publish-options>" if options else ""
+    return f"<pubsub {PS}><publish node='{node}'><item{ident}>{payload}</item></publish>{asked}</pubsub>"
+
+
+def get(node=NODE, extra=""):
+    return f"<pubsub {PS}><items node='{node}'{extra}/></pubsub>"
+
+
+def items(reply):
+    return [(i.get("id"), i[0].text if len(i) else None) for i in reply.iterfind(f"{PUBSUB}pubsub/{PUBSUB}items/{PUBSUB}item")]
+
+
+def pubsub_error(reply):
+    """The pubsub-specific condition of an error."""
+    for child in reply.find(CLIENT + "error"):
+        if child.tag.startswith(PUBSUB_ERRORS):
+            return local(child)
+    return None
+
+
+def interests(stream, *nodes):
+    """Announce capabilities with node+notify and answer the relay's question about them."""
+    features = sorted(["http://jabber.org/protocol/disco#info", *[n + "+notify" for n in nodes]])
+    text = "client/pc//Test<" + "".join(f + "<" for f in features)
+    ver = base64.b64encode(hashlib.sha1(text.encode()).digest()).decode()
+    stream.send(f"<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:example:test' ver='{ver}'/></presence>")
+    info = ("<identity category='client' type='pc' name='Test'/>" + "".join(f"<feature var='{f}'/>" for f in features))
+
+    def asks(e):
+        return e.tag == CLIENT + "iq" and e.get("type") == "get" and e.find(DISCO_INFO + "query") is not None
+    try:
+        question = stream.wait(asks, 2)
+    except TimeoutError:
+        return              # known already
+    node = question.find(DISCO_INFO + "query").get("node")
+    equal(node, f"urn:example:test#{ver}")
+    stream.send(f"<iq type='result' id='{question.get('id')}'" + (f" to='{question.get('from')}'" if question.get("from") else "")
+                + f"><query xmlns='http://jabber.org/protocol/disco#info' node='{node}'>{info}</query></iq>")
+
+
+def event(stream, frm, node=NODE, timeout=None):
+    """The next notification of a node; its <items/> (or what stands in its place)."""
+    def wanted(e):
+        found = e.find(PUBSUB_EVENT + "event")
+        return e.tag == CLIENT + "message" and found is not None and len(found) and found[0].get("node") == node
+    message = stream.wait(wanted, timeout, f"an event of {node}")
+    equal(message.get("from"), frm, "XEP-0163 4.3: from the account")
+    check(message.get("type") in ("headline", "normal", None), "a notification is no chat")
+    return message.find(PUBSUB_EVENT + "event")[0]
+
+
+def no_event(stream):
+    came = [e for e in stream.barrier() if e.find(PUBSUB_EVENT + "event") is not None]
+    equal([ET.tostring(e).decode() for e in came], [], "notifications")
+
+
+def friends():
+    a, b = login(relay, relay.user()), login(relay, relay.user())
+    befriend(a, b)
+    return a, b
+
+
+def close(*streams):
+    for stream in streams:
+        stream.close()
+
+
+def test_publish_and_fetch():
+    a = login(relay, relay.user())
+    reply = a.result("set", publish(item="one"))
+    published = reply.find(f"{PUBSUB}pubsub/{PUBSUB}publish/{PUBSUB}item")
+    equal(published.get("id"), "one")
+    equal(items(a.result("get", get())), [("one", "a")])
+    # without an id the service makes one
+    reply = a.result("set", publish(payload="<tune xmlns='urn:example:tune'>b</tune>"))
+    made = reply.find(f"{PUBSUB}pubsub/{PUBSUB}publish/{PUBSUB}item").get("id")
+    check(made, "an id was made")
+    # PEP keeps one item unless told otherwise (XEP-0163 4.2)
+    equal(items(a.result("get", get())), [(made, "b")])
+    equal(items(a.result("get", get(extra=" max_items='1'"))), [(made, "b")])
+    close(a)
+
+
+def test_publish_again_replaces():
+    a = login(relay, relay.user())
+    for text in ("x", "y"):
+        a.result("set", publish(item="current", payload=f"<tune xmlns='urn:example:tune'>{text}</tune>"))
+    equal(items(a.result("get", get())), [("current", "y")])
+    close(a)
+
+
+def test_notified_by_interest_only():
+    a, b = friends()
+    deaf = login(relay, bare(b.jid))
+    interests(b, NODE)
+    b.barrier()
+    a.result("set", publish(item="1"))
+    got = event(b, bare(a.jid))
+    equal((local(got), got[0].get("id"), got[0][0].text), ("items", "1", "a"))
+    no_event(deaf)
+    a.result("set", publish("urn:example:other", item="1"))
+    no_event(b)
+    close(a, b, deaf)
+
+
+def test_own_resources_are_notified():
+    jid = relay.user()
+    a, other = login(relay, jid), login(relay, jid)
+    interests(other, NODE)
+    other.barrier()
+    a.result("set", publish(item="1"))
+    equal(event(other, jid)[0].get("id"), "1")
+    close(a, other)
+
+
+def test_last_item_on_presence():
+    a, b = friends()
+    a.result("set", publish(item="kept"))
+    interests(b, NODE)
+    equal(event(b, bare(a.jid))[0].get("id"), "kept", "XEP-0163 4.3.4: the last item on the first presence with the interest")
+    again = login(relay, bare(b.jid))
+    interests(again, NODE)
+    equal(event(again, bare(a.jid))[0].get("id"), "kept")
+    close(a, b, again)
+
+
+def test_last_item_of_oneself_on_presence():
+    jid = relay.user()
+    a = login(relay, jid)
+    a.result("set", publish(DEVICES, "current", "<list xmlns='eu.siacs.conversations.axolotl'><device id='1'/></list>"))
+    again = login(relay, jid)
+    interests(again, DEVICES)
+    equal(event(again, jid, DEVICES)[0].get("id"), "current")
+    close(a, again)
+
+
+def test_presence_access_is_the_default():
+    a, b = friends()
+    stranger = login(relay, relay.user())
+    a.result("set", publish(item="1"))
+    equal(items(b.result("get", get(), bare(a.jid))), [("1", "a")])
+    reply = stranger.iq("get", get(), bare(a.jid))
+    equal(error_of(reply), ("auth", "not-authorized"), "XEP-0060 6.5.9.4")
+    equal(pubsub_error(reply), "presence-subscription-required")
+    interests(stranger, NODE)
+    stranger.send(f"<presence to='{bare(a.jid)}'/>")
+    a.result("set", publish(item="2"))
+    no_event(stranger)
+    close(a, b, stranger)
+
+
+def test_open_access_serves_strangers():
+    a, stranger = login(relay, relay.user()), login(relay, relay.user())
+    a.result("set", publish(DEVICES, "current", "<list xmlns='eu.siacs.conversations.axolotl'><device id='7'/></list>",
+                            {"access_model": "open"}))
+    reply = stranger.result("get", get(DEVICES), bare(a.jid))
+    device = reply.find(f".//{{eu.siacs.conversations.axolotl}}device")
+    equal(device.get("id"), "7")
+    reply = stranger.result("get", f"<pubsub {PS}><items node='{DEVICES}'><item id='current'/></items></pubsub>", bare(a.jid))
+    equal([i for i, _ in items(reply)], ["current"])
+    close(a, stranger)
+
+
+def test_whitelist_is_the_owners_alone():
+    a, b = friends()
+    a.result("set", publish(item="private", options={"access_model": "whitelist", "persist_items": "true"}))
+    reply = b.iq("get", get(), bare(a.jid))
+    check(error_of(reply)[1] in ("not-allowed", "forbidden"), f"{error_of(reply)}")
+    equal(pubsub_error(reply), "closed-node", "XEP-0060 6.5.9.6")
+    equal(items(a.result("get", get())), [("private", "a")])
+    interests(b, NODE)
+    b.barrier()
+    a.result("set", publish(item="private"))
+    no_event(b)
+    close(a, b)
+
+
+def test_roster_access():
+    a, b = friends()
+    a.result("set", f"<query xmlns='jabber:iq:roster'><item jid='{bare(b.jid)}'><group>Familia</group></item></query>")
+    a.result("set", publish(item="1"))
+    a.result("set", f"<pubsub {OWNER}><configure node='{NODE}'>"
+             + form(CONFIG, access_model="roster", roster_groups_allowed="Familia") + "</configure></pubsub>")
+    equal(items(b.result("get", get(), bare(a.jid))), [("1", "a")])
+    a.result("set", f"<query xmlns='jabber:iq:roster'><item jid='{bare(b.jid)}'><group>Trabajo</group></item></query>")
+    reply = b.iq("get", get(), bare(a.jid))
+    equal(error_of(reply), ("auth", "not-authorized"))
+    equal(pubsub_error(reply), "not-in-roster-group")
+    close(a, b)
+
+
+def test_publish_options_are_preconditions():
+    # XEP-0060 7.1.5: applied when the node is made, compared when it is there
+    a = login(relay, relay.user())
+    a.result("set", publish(item="1", options={"access_model": "open", "persist_items": "true"}))
+    reply = a.iq("set", publish(item="2", options={"access_model": "whitelist"}))
+    equal((error_of(reply), pubsub_error(reply)), (("cancel", "conflict"), "precondition-not-met"))
+    equal([i for i, _ in items(a.result("get", get()))], ["1"], "refused means not published")
+    a.result("set", publish(item="2", options={"access_model": "open"}))
+    close(a)
+
+
+def test_max_items():
+    a = login(relay, relay.user())
+    for i in range(5):
+        a.result("set", publish(item=f"i{i}", options={"max_items": "3", "persist_items": "true"}))
+    equal(sorted(i for i, _ in items(a.result("get", get()))), ["i2", "i3", "i4"])
+    a.result("set", publish("urn:example:many", "m0", options={"max_items": "max", "persist_items": "true"}))
+    for i in range(1, 20):
+        a.result("set", publish("urn:example:many", f"m{i}", options={"max_items": "max"}))
+    equal(len(items(a.result("get", get("urn:example:many")))), 20)
+    equal(len(items(a.result("get", get("urn:example:many", " max_items='2'")))), 2)
+    close(a)
+
+
+def test_retract():
+    a, b = friends()
+    a.result("set", publish(item="1"))
+    interests(b, NODE)
+    event(b, bare(a.jid))
+    a.result("set", f"<pubsub {PS}><retract node='{NODE}' notify='true'><item id='1'/></retract></pubsub>")
+    got = event(b, bare(a.jid))
+    equal([local(c) for c in got], ["retract"])
+    equal(got[0].get("id"), "1")
+    equal(items(a.result("get", get())), [])
+    reply = a.iq("set", f"<pubsub {PS}><retract node='{NODE}'><item id='1'/></retract></pubsub>")
+    check(reply.get("type") == "result" or error_of(reply) == ("cancel", "item-not-found"), "XEP-0060 7.2.3.4")
+    close(a, b)
+
+
+def test_delete_node():
+    a, b = friends()
+    a.result("set", publish(item="1"))
+    interests(b, NODE)
+    event(b, bare(a.jid))
+    a.result("set", f"<pubsub {OWNER}><delete node='{NODE}'/></pubsub>")
+    equal(local(event(b, bare(a.jid))), "delete")
+    equal(a.refused("get", get()), ("cancel", "item-not-found"))
+    equal(a.refused("set", f"<pubsub {OWNER}><delete node='{NODE}'/></pubsub>"), ("cancel", "item-not-found"))
+    close(a, b)
+
+
+def test_configure():
+    a = login(relay, relay.user())
+    stranger = login(relay, relay.user())
+    a.result("set", publish(item="1"))
+    reply = a.result("get", f"<pubsub {OWNER}><configure node='{NODE}'/></pubsub>")
+    shown = {f.get("var"): text_of(f, FORM + "value") for f in reply.iter(FORM + "field")}
+    equal(shown["FORM_TYPE"], CONFIG)
+    equal(shown["pubsub#access_model"], "presence")
+    check("pubsub#max_items" in shown and "pubsub#persist_items" in shown, f"{sorted(shown)}")
+    a.result("set", f"<pubsub {OWNER}><configure node='{NODE}'>{form(CONFIG, access_model='open')}</configure></pubsub>")
+    equal(items(stranger.result("get", get(), bare(a.jid))), [("1", "a")])
+    got = stranger.refused("get", f"<pubsub {OWNER}><configure node='{NODE}'/></pubsub>", bare(a.jid))
+    equal(got, ("auth", "forbidden"))
+    close(a, stranger)
+
+
+def test_bad_configuration_is_refused():
+    a = login(relay, relay.user())
+    a.result("set", publish(item="1"))
+    for wrong in ({"access_model": "everybody"}, {"max_items": "-1"}, {"max_items": "many"}):
+        kind, condition = a.refused("set", f"<pubsub {OWNER}><configure node='{NODE}'>{form(CONFIG, **wrong)}</configure></pubsub>")
+        check(condition in ("not-acceptable", "bad-request"), f"{wrong}: {condition}")
+    close(a)
+
+
+def test_create_node():
+    a = login(relay, relay.user())
+    a.result("set", f"<pubsub {PS}><create node='{NODE}'/><configure>{form(CONFIG, access_model='open')}</configure></pubsub>")
+    equal(items(a.result("get", get())), [])
+    equal(a.refused("set", f"<pubsub {PS}><create node='{NODE}'/></pubsub>"), ("cancel", "conflict"))
+    close(a)
+
+
+def test_only_the_owner_writes():
+    a, b = friends()
+    a.result("set", publish(item="1", options={"access_model": "open"}))
+    jid = bare(a.jid)
+    for payload in (publish(item="forged"), f"<pubsub {PS}><retract node='{NODE}'><item id='1'/></retract></pubsub>",
+                    f"<pubsub {OWNER}><delete node='{NODE}'/></pubsub>", f"<pubsub {OWNER}><purge node='{NODE}'/></pubsub>",
+                    f"<pubsub {PS}><create node='urn:example:theirs'/></pubsub>",
+                    f"<pubsub {OWNER}><configure node='{NODE}'>{form(CONFIG, access_model='open')}</configure></pubsub>"):
+        kind, condition = b.refused("set", payload, jid)
+        check(condition in ("forbidden", "not-allowed"), f"{payload[:80]}: {condition}")
+    equal(items(a.result("get", get())), [("1", "a")])
+    close(a, b)
+
+
+def test_no_node_and_the_error_echoes():
+    # profanity publishes its first device list only when the error repeats its request (RFC 6120 8.3.1 allows it).
+    a, b = login(relay, relay.user()), login(relay, relay.user())
+    a.result("set", publish(item="x"))
+    reply = a.iq("get", get(DEVICES))
+    equal(error_of(reply), ("cancel", "item-not-found"))
+    asked = reply.find(f"{PUBSUB}pubsub/{PUBSUB}items")
+    check(asked is not None and asked.get("node") == DEVICES, "the request is in the error")
+    got = b.refused("get", get(DEVICES), bare(a.jid))
+    check(got[1] in ("item-not-found", "not-authorized"), f"{got}")
+    close(a, b)
+
+
+def test_pep_of_nobody_looks_like_an_empty_one():
+    # XEP-0163 and RFC 6121 8.5.1: no account is told from one by what a stranger may see
+    a = login(relay, relay.user())
+    equal(a.refused("get", get(), f"nobody@{HOST}"), ("cancel", "service-unavailable"))
+    close(a)
+
+
+def test_bad_requests():
+    a = login(relay, relay.user())
+    cases = [
+        (f"<pubsub {PS}><publish node='{NODE}'><item/><item/></publish></pubsub>", ("bad-request", "not-allowed")),
+        (f"<pubsub {PS}><publish><item><a xmlns='urn:a'/></item></publish></pubsub>", ("bad-request",)),
+        (f"<pubsub {PS}><publish node='{NODE}'><item><a xmlns='urn:a'/><b xmlns='urn:b'/></item></publish></pubsub>", ("bad-request",)),
+        (f"<pubsub {PS}><retract node='{NODE}'/></pubsub>", ("bad-request", "item-not-found")),
+        (f"<pubsub {PS}/>", ("bad-request", "feature-not-implemented")),
+        (f"<pubsub {PS}><dance/></pubsub>", ("bad-request", "feature-not-implemented", "service-unavailable")),
+    ]
+    for payload, allowed in cases:
+        condition = a.refused("set", payload)[1]
+        check(condition in allowed, f"{payload}: {condition}")
+    close(a)
+
+
+def test_omemo_bundle_fetched_by_a_stranger_after_a_restart():
+    a = login(relay, relay.user())
+    bundle = "<bundle xmlns='eu.siacs.conversations.axolotl'><signedPreKeyPublic signedPreKeyId='1'>AAAA</signedPreKeyPublic></bundle>"
+    a.result("set", publish(BUNDLE, "current", bundle, {"access_model": "open", "persist_items": "true"}))
+    jid = bare(a.jid)
+    a.drop()
+    relay.restart()
+    stranger = login(relay, relay.user())
+    reply = stranger.result("get", get(BUNDLE), jid)
+    equal(reply.find(".//{eu.siacs.conversations.axolotl}signedPreKeyPublic").text, "AAAA")
+    close(stranger)
+
+
+def test_disco_of_the_account():
+    a = login(relay, relay.user())
+    a.result("set", publish(item="1"))
+    reply = a.result("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", bare(a.jid))
+    kinds = {(i.get("category"), i.get("type")) for i in reply.iter(DISCO_INFO + "identity")}
+    check(("pubsub", "pep") in kinds, f"{kinds}")
+    check(("account", "registered") in kinds, f"{kinds}")
+    features = {f.get("var") for f in reply.iter(DISCO_INFO + "feature")}
+    for need in ("publish", "retrieve-items", "auto-create", "auto-subscribe", "filtered-notifications", "access-presence",
+                 "access-open", "access-whitelist", "access-roster", "persistent-items", "publish-options", "last-published",
+                 "retract-items", "delete-nodes", "config-node", "config-node-max", "item-ids", "multi-items"):
+        check(f"http://jabber.org/protocol/pubsub#{need}" in features, f"pubsub#{need} is announced")
+    reply = a.result("get", "<query xmlns='http://jabber.org/protocol/disco#items'/>", bare(a.jid))
+    check(NODE in [i.get("node") for i in reply.iter(DISCO_ITEMS + "item")], "nodes are found by their owner")
+    close(a)
+
+
+def test_removed_contact_sees_nothing_more():
+    a, b = friends()
+    a.result("set", publish(item="1"))
+    interests(b, NODE)
+    event(b, bare(a.jid))
+    a.send(f"<presence type='unsubscribed' to='{bare(b.jid)}'/>")
+    b.presence(bare(a.jid), "unsubscribed")
+    a.result("set", publish(item="2"))
+    no_event(b)
+    equal(error_of(b.iq("get", get(), bare(a.jid))), ("auth", "not-authorized"))
+    close(a, b)
+
+
+main()
