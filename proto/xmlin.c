@@ -73,6 +73,7 @@ struct xmlin {
 	struct xml *element;    /* the first-level element being read */
 	struct buf text;        /* of the text node being read */
 	struct buf header;      /* the stream header as it came */
+	char *content;          /* while the header is read: the default namespace that it declares */
 	struct buf held;        /* the part of a large tag that expat has not seen yet */
 	size_t fed;             /* bytes given to this parser */
 	size_t pending;         /* of these, in a token that has not ended */
@@ -260,6 +261,9 @@ on_header(struct xmlin *in, const char *name, const char **attrs)
 	in->header.cap = in->header.len + 1;
 	in->header.data = xrealloc(in->header.data, in->header.cap);
 	in->depth = 1;
+	xml_set(in->arena, header, "xmlns", in->content);
+	free(in->content);
+	in->content = NULL;
 	in->owner->open(in->arg, give_arena(in), header);
 }
 
@@ -377,8 +381,8 @@ on_namespace(void *arg, const char *prefix, const char *uri)
 {
 	struct xmlin *in = arg;
 
-	(void)prefix;
-	(void)uri;
+	if (prefix == NULL && uri != NULL && in->depth == 0 && !in->standalone && !in->replaying && in->content == NULL)
+		in->content = xstrdup(uri);
 	in->namespaces++;
 }
 
@@ -646,6 +650,7 @@ clear(struct xmlin *in)
 	parser_free(in);
 	buf_free(&in->text);
 	buf_free(&in->header);
+	free(in->content);
 	buf_free(&in->held);
 }
 

@@ -30,7 +30,7 @@ struct xmlin_limits {
 extern const struct xmlin_limits xmlin_limits_default; /* 256 KiB, 64, 64, 32 */
 
 struct xmlin_owner {
-	/* The stream header; attributes only. `arena` becomes the owner's. */
+	/* The stream header; attributes only, and as `xmlns` the namespace of what comes in it. `arena` becomes the owner's. */
 	void (*open)(void *arg, struct arena *arena, struct xml *header);
 	/* A complete first-level element. `arena`, which holds it, becomes the owner's. */
 	void (*stanza)(void *arg, struct arena *arena, struct xml *stanza);

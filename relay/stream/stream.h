@@ -21,6 +21,7 @@
 struct arena;
 struct jid;
 struct loop;
+struct pool;
 struct slot;
 struct store;
 struct stream;
@@ -39,7 +40,8 @@ struct stream_owner {
 	bool (*unauthenticated)(void *arg, struct stream *stream, struct slot *slot, struct arena *arena, struct xml *iq);
 	/* Features to announce: before authentication (ready false) and after (ready true: beside bind). Appends children. */
 	void (*features)(void *arg, struct arena *arena, struct xml *features, bool ready);
-	/* After `bound`: the stream is gone; the session must let go of it. Slots not yet done stay valid, their replies go nowhere. */
+	/* After `bound`: the stream is gone; the session must let go of it. Slots not yet done stay valid, their replies go nowhere.
+	 * Never from inside another call: stream_close() is followed by it in a later turn. */
 	void (*closed)(void *session);
 };
 
@@ -54,10 +56,14 @@ struct stream_host {
 	bool plain;              /* offer SASL PLAIN */
 	int64_t logins;          /* attempts a second and address, then slower */
 	int64_t rate;            /* bytes a second and stream; 0: no limit */
-	void *limiter;           /* stream/limit.c's tables; made by stream_host_init */
+	void *limiter;           /* stream/host.c's own; made by stream_host_init */
 	struct stream *streams;  /* all of them */
 };
 void stream_host_init(struct stream_host *host);
+void stream_host_changed(struct stream_host *host); /* tls, plain, logins or rate was set anew */
+void stream_host_free(struct stream_host *host);     /* after shutdown; no stream is left */
+/* Where PBKDF2 runs, two at a time (stream/pool.h): also for the keys of new passwords. */
+struct pool *stream_host_pool(struct stream_host *host);
 void stream_host_free(struct stream_host *host); /* streams still open are closed at once; a host never initialised is allowed */
 /* Say system-shutdown to all, wait up to 2 s for unhandled stanzas to be handled, close; then call done. */
 void stream_host_shutdown(struct stream_host *host, void (*done)(void *arg), void *arg);

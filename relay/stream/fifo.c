@@ -1,0 +1,186 @@
+/*
+ * stream/fifo.c -- slots: the order in which a stream's stanzas are handled: see fifo.h and stream.h.
+ *
+ *   fifo_add -> UNDECIDED -> slot_decided -> DECIDED -> slot_done -> DONE -> (all before it too) handled: replies
+ *   leave, slot_after callbacks run, freed
+ *
+ * Never: gives a reply out before its turn, or twice; knows what a reply says.
+ */
+#include "config.h"
+
+#include "relay/stream/fifo.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include "proto/buf.h"
+#include "proto/mem.h"
+#include "proto/ns.h"
+#include "proto/xmlout.h"
+#include "relay/stream/stream.h"
+
+struct after {
+	struct after *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct slot {
+	struct slot *next;
+	struct fifo *fifo;
+	struct buf reply;
+	struct after *first, **last;
+	bool decided, done;
+};
+
+struct fifo {
+	const struct fifo_owner *owner;
+	struct stream *stream; /* NULL: gone */
+	struct slot *first, **last;
+	size_t unhandled;
+	bool advancing;
+	bool undecided; /* the newest slot is */
+};
+
+struct fifo *
+fifo_new(const struct fifo_owner *owner, struct stream *stream)
+{
+	struct fifo *fifo = xcalloc(1, sizeof *fifo);
+
+	fifo->owner = owner;
+	fifo->stream = stream;
+	fifo->last = &fifo->first;
+	return fifo;
+}
+
+static void
+free_if_over(struct fifo *fifo)
+{
+	if (fifo->stream == NULL && fifo->first == NULL && !fifo->advancing)
+		free(fifo);
+}
+
+void
+fifo_leave(struct fifo **fifo)
+{
+	(*fifo)->stream = NULL;
+	free_if_over(*fifo);
+	*fifo = NULL;
+}
+
+struct slot *
+fifo_add(struct fifo *fifo)
+{
+	struct slot *slot = xcalloc(1, sizeof *slot);
+
+	assert(fifo->stream != NULL && !fifo->undecided);
+	slot->fifo = fifo;
+	slot->last = &slot->first;
+	*fifo->last = slot;
+	fifo->last = &slot->next;
+	fifo->unhandled++;
+	fifo->undecided = true;
+	return slot;
+}
+
+size_t
+fifo_unhandled(const struct fifo *fifo)
+{
+	return fifo->unhandled;
+}
+
+bool
+fifo_is_undecided(const struct fifo *fifo)
+{
+	return fifo->undecided;
+}
+
+static void
+run_afters(struct slot *slot)
+{
+	struct after *after;
+
+	while ((after = slot->first) != NULL) {
+		slot->first = after->next;
+		after->fn(after->arg);
+		free(after);
+	}
+}
+
+/* Handle the done ones at the front. A callback may end other slots of this fifo: they join this walk. */
+static void
+advance(struct fifo *fifo)
+{
+	struct slot *slot;
+
+	if (fifo->advancing)
+		return;
+	fifo->advancing = true;
+	while ((slot = fifo->first) != NULL && slot->done) {
+		fifo->first = slot->next;
+		if (fifo->first == NULL)
+			fifo->last = &fifo->first;
+		fifo->unhandled--;
+		if (fifo->stream != NULL && slot->reply.len > 0)
+			fifo->owner->reply(fifo->stream, slot->reply.data, slot->reply.len);
+		run_afters(slot);
+		buf_free(&slot->reply);
+		free(slot);
+	}
+	fifo->advancing = false;
+	if (fifo->stream != NULL)
+		fifo->owner->moved(fifo->stream);
+	free_if_over(fifo);
+}
+
+struct stream *
+slot_stream(struct slot *slot)
+{
+	return slot->fifo->stream;
+}
+
+void
+slot_reply(struct slot *slot, const struct xml *stanza)
+{
+	if (slot->fifo->stream != NULL)
+		xmlout(&slot->reply, stanza, NS_CLIENT);
+}
+
+void
+slot_after(struct slot *slot, void (*fn)(void *arg), void *arg)
+{
+	struct after *after = xcalloc(1, sizeof *after);
+
+	after->fn = fn;
+	after->arg = arg;
+	*slot->last = after;
+	slot->last = &after->next;
+}
+
+/* Slots are decided in order, because the next one is only made afterwards. */
+static void
+decide(struct slot *slot)
+{
+	if (!slot->decided)
+		slot->fifo->undecided = false;
+	slot->decided = true;
+}
+
+void
+slot_decided(struct slot *slot)
+{
+	decide(slot);
+	if (slot->fifo->stream != NULL)
+		slot->fifo->owner->moved(slot->fifo->stream);
+}
+
+void
+slot_done(struct slot **slot_p)
+{
+	struct slot *slot = *slot_p;
+
+	*slot_p = NULL;
+	assert(!slot->done);
+	decide(slot);
+	slot->done = true;
+	advance(slot->fifo);
+}

@@ -1,0 +1,30 @@
+/*
+ * stream/fifo.h -- the order of one stream's stanzas (design 3.1): handled when done and all before it are done.
+ *
+ * Outlives the stream while slots are undone: their replies then go nowhere, their callbacks still run, in order.
+ * The slot_* functions are in stream.h.
+ */
+#ifndef RELAY_STREAM_FIFO_H
+#define RELAY_STREAM_FIFO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct fifo;
+struct slot;
+struct stream;
+
+struct fifo_owner {
+	void (*reply)(struct stream *stream, const char *bytes, size_t len); /* a handled slot's replies */
+	void (*moved)(struct stream *stream); /* a slot was decided or handled; called at the end of it */
+};
+
+struct fifo *fifo_new(const struct fifo_owner *owner, struct stream *stream);
+/* The stream is gone. Frees itself when the last slot is handled. */
+void fifo_leave(struct fifo **fifo);
+
+struct slot *fifo_add(struct fifo *fifo);
+size_t fifo_unhandled(const struct fifo *fifo);
+bool fifo_is_undecided(const struct fifo *fifo); /* the newest slot: the next stanza must wait */
+
+#endif

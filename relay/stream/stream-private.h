@@ -1,0 +1,132 @@
+/*
+ * stream/stream-private.h -- what the files of one client stream share: stream.c (life, state, reading, writing),
+ * negotiate.c (headers, features, STARTTLS), sasl.c (authentication), bind.c (resource binding), host.c (all streams together).
+ */
+#ifndef RELAY_STREAM_STREAM_PRIVATE_H
+#define RELAY_STREAM_STREAM_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "proto/buf.h"
+#include "relay/log.h"
+#include "relay/net/address.h"
+#include "relay/stream/fifo.h"
+#include "relay/stream/stream.h"
+
+struct io;
+struct limiter;
+struct pool;
+struct sasl;
+struct timer;
+struct xmlin;
+
+enum stream_state {
+	STATE_NEW,     /* in clear: only a header and <starttls/> are taken */
+	STATE_TLS,     /* handshake under way */
+	STATE_SASL,    /* private, not yet known who */
+	STATE_BIND,    /* known who, not yet which resource */
+	STATE_READY,   /* stanzas go to the owner */
+	STATE_CLOSING, /* our </stream:stream> is out; what comes in is thrown away */
+	STATE_CLOSED,  /* no connection */
+	STREAM_STATES
+};
+
+enum stream_deadline {
+	DEADLINE_PHASE,     /* of the state */
+	DEADLINE_STANZA,    /* half a stanza has been read */
+	DEADLINE_RATE,      /* reading may go on */
+	DEADLINE_LOGIN,     /* an attempt, or the news of its failure, has waited long enough */
+	DEADLINE_KEEPALIVE, /* nothing was sent for long */
+	STREAM_DEADLINES
+};
+
+enum stream_restart { RESTART_NONE, RESTART_TLS, RESTART_SASL };
+
+enum {
+	STREAM_BYTES_BEFORE = 16 * 1024, /* XEP-0478 max-bytes, before authentication */
+	STREAM_BYTES_AFTER = 256 * 1024,
+	STREAM_UNHANDLED_MOST = 256,
+	STREAM_QUEUE_MOST = 4 * 1024 * 1024,
+	STREAM_TRIES = 3,
+	STREAM_IDLE = 5 * 60, /* seconds */
+	STREAM_LANG_MAX = 35,
+};
+
+/* A stanza that was read while the one before it was undecided. */
+struct waiting;
+
+struct stream {
+	struct stream *next, **back; /* of host->streams */
+	struct stream_host *host;
+	struct io *io;      /* NULL: the connection is gone */
+	struct xmlin *in;   /* NULL: nothing more is taken */
+	struct timer *timer;
+	struct fifo *fifo;  /* NULL once closed */
+	struct sasl *sasl;  /* the attempt under way */
+	struct waiting *waiting, **waiting_last;
+	struct buf rest;    /* bytes behind those stanzas */
+	char *node;         /* authenticated as */
+	char *who;          /* for logs: peer, then bare, then full JID */
+	char *lang;         /* the client's xml:lang, or NULL */
+	void *session;
+	void (*on_gone)(void *arg, const char *peer);
+	void *gone_arg;
+	int64_t at[STREAM_DEADLINES]; /* monotonic ms; 0: none */
+	int64_t armed;                /* when the timer fires; 0: it does not */
+	int64_t since;                /* wall: accepted */
+	int64_t sent;                 /* monotonic: last bytes */
+	int64_t tokens, filled;       /* bytes that may be read now; when that was true */
+	unsigned holds;
+	enum stream_state state;
+	enum stream_restart restart;
+	uint8_t tries;
+	bool direct, header_sent, feeding, paused, later, released;
+	bool peer_closed; /* </stream:stream> came: close when all is handled */
+	bool stopping;    /* system-shutdown when all is handled */
+	bool in_stanza;   /* one was read in this feed */
+	struct log log;
+	char peer[ADDRESS_TEXT];
+};
+
+/* stream.c */
+void stream_enter(struct stream *stream, enum stream_state next);
+void stream_write(struct stream *stream, const char *bytes, size_t len);
+void stream_writes(struct stream *stream, const char *text);
+void stream_set_deadline(struct stream *stream, enum stream_deadline which, int64_t ms); /* from now; < 0: none */
+void stream_restart(struct stream *stream, enum stream_restart kind); /* a new parser, once this feed is over */
+void stream_later(struct stream *stream); /* look again at what may go on, in a later turn */
+void stream_drop(struct stream *stream);  /* no word more: the connection ends here */
+void stream_who(struct stream *stream, char *who); /* becomes the stream's */
+
+/* negotiate.c */
+void negotiate_header(struct stream *stream, struct arena *arena, struct xml *header);
+void negotiate_clear(struct stream *stream, struct arena *arena, struct xml *element); /* STATE_NEW */
+void negotiate_write_header(struct stream *stream, const char *to);
+
+/* sasl.c */
+void sasl_element(struct stream *stream, struct arena *arena, struct xml *element); /* STATE_SASL */
+void sasl_features(struct stream *stream, struct arena *arena, struct xml *features);
+void sasl_waited(struct stream *stream); /* DEADLINE_LOGIN */
+bool sasl_is_busy(const struct stream *stream);
+void sasl_leave(struct stream *stream); /* forget the attempt under way */
+
+/* bind.c */
+void bind_element(struct stream *stream, struct arena *arena, struct xml *element);  /* STATE_BIND */
+void bind_stanza(struct stream *stream, struct arena *arena, struct xml *element);   /* STATE_READY */
+
+/* host.c */
+struct stream_shared {
+	struct limiter *limiter;
+	struct pool *pool;
+	struct buf out;    /* where stanzas are written out */
+	uint8_t secret[32]; /* of fake salts */
+	struct timer *timer;
+	void (*done)(void *arg);
+	void *done_arg;
+	bool stopping, forced;
+};
+struct stream_shared *stream_shared(const struct stream_host *host);
+void host_stream_gone(struct stream_host *host);
+
+#endif
