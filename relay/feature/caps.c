@@ -455,6 +455,7 @@ static const char *const disco[] = { NS_CAPS, NULL };
 static const struct hook hooks[] = {
 	{ .point = POINT_SEND, .order = ORDER_COPY, .fn = caps_presence },
 	{ .point = POINT_UNAVAILABLE, .order = ORDER_COPY, .fn = caps_gone },
+	{ .point = POINT_CLOSED, .order = ORDER_COPY, .fn = caps_gone },
 	{ .point = POINT_ANSWER, .order = ORDER_COPY, .fn = caps_answer },
 	{ .point = POINT_NONE },
 };

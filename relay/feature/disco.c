@@ -3,7 +3,7 @@
  *
  * Promises: nothing is announced that no feature implements; an account's info goes only to its owner and to contacts who may see its
  * presence, so that addresses cannot be harvested (section 8); its items are the pubsub nodes that the asker may read; no
- * resource is ever listed. Whether an account exists is not told: both cases give service-unavailable (info) or an empty list (items).
+ * resource is ever listed. An account that shows the asker nothing and one that does not exist give the same service-unavailable.
  */
 #include "config.h"
 
@@ -167,6 +167,8 @@ account_disco_items(struct event *event, void *state)
 		return pubsub_disco_node_items(event, node, result, query);
 	if (event->target != NULL)
 		pubsub_disco_items(event, query);
+	if (!sees_account(event) && xml_first(query) == NULL) /* as if there were no such account */
+		return event_reject(event, STANZA_SERVICE_UNAVAILABLE, NULL);
 	event_reply(event, result);
 	return HANDLED;
 }
