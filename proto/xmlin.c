@@ -34,6 +34,7 @@
 #include "proto/digest.h"
 #include "proto/mem.h"
 #include "proto/xml.h"
+#include "proto/xmltree.h"
 
 enum {
 	PIECE = 1024,
@@ -44,9 +45,6 @@ enum {
 	TREE_SPARE = 4 * 1024,
 };
 
-/* Between namespace and name in what expat reports. Not a character of XML, so no name holds one (attack X11). */
-#define SEPARATOR '\x01'
-
 const struct xmlin_limits xmlin_limits_default = {
 	.bytes = 256 * 1024,
 	.depth = 64,
@@ -54,24 +52,13 @@ const struct xmlin_limits xmlin_limits_default = {
 	.namespaces = 32,
 };
 
-/* An open element of the tree. */
-struct open {
-	struct open *outer;
-	struct xml *node;
-};
-
 struct xmlin {
 	const struct xmlin_owner *owner;
 	void *arg;
 	struct xmlin_limits limits;
 	size_t next_bytes;      /* limits.bytes from the next element on */
-	size_t arena_before;    /* bytes in use before the tree began */
 	XML_Parser parser;      /* NULL while resting */
-	struct arena *arena;    /* of the element being read; NULL between */
-	struct open *open;      /* innermost */
-	struct open *spare;     /* records of elements that have ended, in the same arena */
-	struct xml *element;    /* the first-level element being read */
-	struct buf text;        /* of the text node being read */
+	struct xmltree tree;    /* of the element being read */
 	struct buf header;      /* the stream header as it came */
 	char *content;          /* while the header is read: the default namespace that it declares */
 	struct buf held;        /* the part of a large tag that expat has not seen yet */
@@ -129,121 +116,10 @@ tree_fits(struct xmlin *in)
 {
 	size_t swell = in->limits.swell == 0 ? SWELL : in->limits.swell;
 
-	if ((arena_used(in->arena) - in->arena_before) / swell <= in->limits.bytes + TREE_SPARE / swell)
+	if (xmltree_size(&in->tree) / swell <= in->limits.bytes + TREE_SPARE / swell)
 		return true;
 	fail(in, STREAM_POLICY_VIOLATION);
 	return false;
-}
-
-/* ---- building the tree ---- */
-
-/* Local names of attributes that mean something in every stanza: prefixed, they are not the real ones (attack R1). */
-static bool
-is_core_name(const char *name)
-{
-	static const char *const names[] = { "from", "to", "id", "type", "by", "stamp", "jid", "rid", "sid" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
-}
-
-static struct xml_attr *
-attr_new(struct arena *arena, const char *full, const char *value)
-{
-	const char *split = strchr(full, SEPARATOR);
-
-	if (split != NULL && is_core_name(split + 1))
-		return NULL;
-	struct xml_attr *attr = arena_alloc(arena, sizeof(*attr));
-
-	attr->ns = split == NULL ? NULL : arena_strndup(arena, full, (size_t)(split - full));
-	attr->name = arena_strdup(arena, split == NULL ? full : split + 1);
-	attr->value = arena_strdup(arena, value);
-	return attr;
-}
-
-static bool
-same_text(const char *text, const char *bytes, size_t len)
-{
-	return strncmp(text, bytes, len) == 0 && text[len] == '\0';
-}
-
-/* Names that the parent or the sibling before has already are shared: rosters and results repeat few names. */
-static struct xml *
-node_new(struct xmlin *in, const char *full, const char **attrs)
-{
-	const struct xml *parent = in->open == NULL ? NULL : in->open->node;
-	const struct xml *before = parent == NULL ? NULL : parent->last;
-	const char *split = strchr(full, SEPARATOR);
-	const char *name = split == NULL ? full : split + 1;
-	size_t ns_len = split == NULL ? 0 : (size_t)(split - full);
-	struct xml *node = arena_alloc(in->arena, sizeof(*node));
-	struct xml_attr **tail = &node->attrs;
-
-	if (before != NULL && before->name != NULL && strcmp(before->name, name) == 0)
-		node->name = before->name;
-	else
-		node->name = arena_strdup(in->arena, name);
-	if (parent != NULL && same_text(parent->ns, full, ns_len))
-		node->ns = parent->ns;
-	else
-		node->ns = arena_strndup(in->arena, full, ns_len);
-	for (; attrs[0] != NULL; attrs += 2) {
-		*tail = attr_new(in->arena, attrs[0], attrs[1]);
-		if (*tail != NULL)
-			tail = &(*tail)->next;
-	}
-	return node;
-}
-
-static void
-push(struct xmlin *in, struct xml *node)
-{
-	struct open *open = in->spare;
-
-	if (open == NULL)
-		open = arena_alloc(in->arena, sizeof(*open));
-	else
-		in->spare = open->outer;
-	if (in->open != NULL)
-		xml_append(in->open->node, node);
-	*open = (struct open){ .outer = in->open, .node = node };
-	in->open = open;
-}
-
-static void
-pop(struct xmlin *in)
-{
-	struct open *open = in->open;
-
-	in->open = open->outer;
-	open->outer = in->spare;
-	in->spare = open;
-}
-
-/* Text comes in pieces; it becomes one node when something else comes. */
-static void
-flush_text(struct xmlin *in)
-{
-	if (in->text.len > 0) {
-		xml_add_text(in->arena, in->open->node, in->text.data, in->text.len);
-		buf_clear(&in->text);
-	}
-}
-
-/* Hand over the arena: it is the owner's from here on. */
-static struct arena *
-give_arena(struct xmlin *in)
-{
-	struct arena *arena = in->arena;
-
-	in->arena = NULL;
-	in->open = NULL;
-	in->spare = NULL;
-	in->element = NULL;
-	return arena;
 }
 
 /* ---- what expat reports ---- */
@@ -251,9 +127,10 @@ give_arena(struct xmlin *in)
 static void
 on_header(struct xmlin *in, const char *name, const char **attrs)
 {
-	in->arena = arena_new();
-	struct xml *header = node_new(in, name, attrs);
+	struct xml *header;
 
+	xmltree_begin(&in->tree, arena_new());
+	xmltree_open(&in->tree, name, attrs);
 	if (!tree_fits(in))
 		return;
 	/* Kept as long as the stream: without what came behind it, and without room to grow. */
@@ -261,10 +138,12 @@ on_header(struct xmlin *in, const char *name, const char **attrs)
 	in->header.cap = in->header.len + 1;
 	in->header.data = xrealloc(in->header.data, in->header.cap);
 	in->depth = 1;
-	xml_set(in->arena, header, "xmlns", in->content);
+	struct arena *arena = xmltree_take(&in->tree, &header);
+
+	xml_set(arena, header, "xmlns", in->content);
 	free(in->content);
 	in->content = NULL;
-	in->owner->open(in->arg, give_arena(in), header);
+	in->owner->open(in->arg, arena, header);
 }
 
 static void
@@ -299,15 +178,9 @@ on_start(void *arg, const char *name, const char **attrs)
 	}
 	if (in->depth == outside)
 		in->limits.bytes = in->next_bytes;
-	if (in->arena == NULL)
-		in->arena = arena_new();
-	if (in->depth > outside)
-		flush_text(in);
-	struct xml *node = node_new(in, name, attrs);
-
-	if (in->depth == outside)
-		in->element = node;
-	push(in, node);
+	if (in->tree.arena == NULL)
+		xmltree_begin(&in->tree, arena_new());
+	xmltree_open(&in->tree, name, attrs);
 	in->depth++;
 	(void)tree_fits(in);
 }
@@ -337,23 +210,21 @@ on_end(void *arg, const char *name)
 		fail(in, STREAM_POLICY_VIOLATION);
 		return;
 	}
-	flush_text(in);
+	xmltree_close(&in->tree);
 	if (!tree_fits(in))
 		return;
-	pop(in);
 	in->depth--;
 	if (in->standalone || in->depth > 1)
 		return;
-	buf_free(&in->text);
-
-	struct xml *element = in->element;
+	struct xml *element;
+	struct arena *arena = xmltree_take(&in->tree, &element);
 
 	in->start = token_end(in);
 	if (has_grown(in)) {
 		in->renew = true;
 		XML_StopParser(in->parser, XML_FALSE);
 	}
-	in->owner->stanza(in->arg, give_arena(in), element);
+	in->owner->stanza(in->arg, arena, element);
 }
 
 static void
@@ -373,7 +244,7 @@ on_text(void *arg, const char *bytes, int len)
 	if (token_end(in) - in->start > in->limits.bytes)
 		fail(in, STREAM_POLICY_VIOLATION);
 	else
-		buf_add(&in->text, bytes, (size_t)len);
+		xmltree_text(&in->tree, bytes, (size_t)len);
 }
 
 static void
@@ -457,7 +328,7 @@ parser_new(struct xmlin *in)
 	unsigned long salt;
 
 	random_bytes(&salt, sizeof(salt));
-	in->parser = XML_ParserCreateNS("UTF-8", SEPARATOR);
+	in->parser = XML_ParserCreateNS("UTF-8", XMLTREE_SEPARATOR);
 	if (in->parser == NULL)
 		(void)xmalloc((size_t)-1 / 2); /* says so and ends the process */
 	XML_SetHashSalt(in->parser, salt | 1); /* 0 would mean: choose one */
@@ -648,7 +519,6 @@ static void
 clear(struct xmlin *in)
 {
 	parser_free(in);
-	buf_free(&in->text);
 	buf_free(&in->header);
 	free(in->content);
 	buf_free(&in->held);
@@ -660,7 +530,7 @@ xmlin_free(struct xmlin **in)
 	if (*in == NULL)
 		return;
 	assert(!(*in)->feeding);
-	arena_free(&(*in)->arena);
+	xmltree_free(&(*in)->tree);
 	clear(*in);
 	free(*in);
 	*in = NULL;
@@ -722,12 +592,11 @@ xmlin_parse(struct arena *arena, const char *bytes, size_t len, const struct xml
 	struct xmlin in = {
 		.limits = *limits,
 		.next_bytes = limits->bytes,
-		.arena = arena,
-		.arena_before = arena_used(arena),
 		.standalone = true,
 		.feeding = true,
 	};
 
+	xmltree_begin(&in.tree, arena);
 	parser_new(&in);
 	while (len > 0 && in.error == STREAM_OK) {
 		size_t used = feed_some(&in, bytes, len);
@@ -739,7 +608,10 @@ xmlin_parse(struct arena *arena, const char *bytes, size_t len, const struct xml
 		in.error = STREAM_NOT_WELL_FORMED; /* the end of a tag is missing */
 	if (in.error == STREAM_OK)
 		(void)parse(&in, "", 0, true);
+	struct xml *root;
+
+	(void)xmltree_take(&in.tree, &root);
 	clear(&in);
 	*error_r = in.error;
-	return in.error == STREAM_OK ? in.element : NULL;
+	return in.error == STREAM_OK ? root : NULL;
 }
