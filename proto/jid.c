@@ -82,7 +82,7 @@ prep_ascii_name(char *name)
 			*at = (char)(*at + ('a' - 'A'));
 		bool alnum = (*at >= 'a' && *at <= 'z') || (*at >= '0' && *at <= '9');
 
-		if (label == 0 && (!alnum || strncmp(at, "xn--", 4) == 0))
+		if (label == 0 && (!alnum || strncasecmp(at, "xn--", 4) == 0))
 			return false;
 		if (*at == '.') {
 			if (at[-1] == '-')
@@ -154,10 +154,10 @@ prep_domain(char name[static JID_PART_MAX + 1])
 	char ascii[JID_PART_MAX + 1];
 	size_t len = strlen(name);
 
-	if (len > 0 && name[len - 1] == '.') /* RFC 7622 3.2 */
-		name[len - 1] = '\0';
 	if (name[0] == '[')
 		return prep_ip6(name);
+	if (len > 0 && name[len - 1] == '.') /* RFC 7622 3.2 */
+		name[--len] = '\0';
 	memcpy(ascii, name, len + 1);
 	if (prep_ascii_name(ascii))
 		return put(name, ascii);

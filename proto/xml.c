@@ -54,6 +54,8 @@ xml_add_leaf(struct arena *arena, struct xml *parent, const char *name, const ch
 void
 xml_add_text(struct arena *arena, struct xml *parent, const char *text, size_t len)
 {
+	if (len == 0)
+		return;
 	struct xml *node = arena_alloc(arena, sizeof(*node));
 
 	node->text = arena_strndup(arena, text, len);

@@ -36,7 +36,7 @@ struct xml *xml_new(struct arena *arena, const char *name, const char *ns);
 struct xml *xml_add(struct arena *arena, struct xml *parent, const char *name, const char *ns);
 struct xml *xml_add_leaf(struct arena *arena, struct xml *parent, const char *name, const char *ns,
     const char *text); /* child with text; text NULL: none */
-void xml_add_text(struct arena *arena, struct xml *parent, const char *text, size_t len);
+void xml_add_text(struct arena *arena, struct xml *parent, const char *text, size_t len); /* len 0: no node */
 void xml_append(struct xml *parent, struct xml *child); /* child must live as long; it must have no sibling yet */
 void xml_set(struct arena *arena, struct xml *node, const char *name, const char *value); /* value NULL removes */
 void xml_setf(struct arena *arena, struct xml *node, const char *name, const char *format, ...)

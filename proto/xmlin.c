@@ -41,8 +41,7 @@ enum {
 	RENEW_BYTES = 64 * 1024,
 	RENEW_TAG = 4 * PIECE,
 	HEADER_MAX = 4 * 1024,
-	SWELL = 8,           /* bytes of tree a byte of limit, when the owner names none */
-	TREE_SPARE = 4 * 1024,
+	TREE_SPARE = 4 * 1024, /* what a tree may take beyond the owner's limit: an arena's first blocks */
 };
 
 const struct xmlin_limits xmlin_limits_default = {
@@ -114,12 +113,22 @@ token_end(const struct xmlin *in)
 static bool
 tree_fits(struct xmlin *in)
 {
-	size_t swell = in->limits.swell == 0 ? SWELL : in->limits.swell;
+	size_t swell = in->limits.swell;
 
-	if (xmltree_size(&in->tree) / swell <= in->limits.bytes + TREE_SPARE / swell)
+	if (swell == 0 || xmltree_size(&in->tree) <= swell * in->limits.bytes + TREE_SPARE)
 		return true;
 	fail(in, STREAM_POLICY_VIOLATION);
 	return false;
+}
+
+/* Is the element being read, up to byte `end`, longer than it may be? */
+static bool
+too_long(const struct xmlin *in, size_t end)
+{
+	bool header = in->depth == 0 && !in->standalone;
+	size_t most = header && in->limits.bytes > HEADER_MAX ? HEADER_MAX : in->limits.bytes;
+
+	return end - in->start > most;
 }
 
 /* ---- what expat reports ---- */
@@ -166,9 +175,7 @@ on_start(void *arg, const char *name, const char **attrs)
 
 	if (in->depth <= outside)
 		in->start = in->depth == 0 ? 0 : token_start(in);
-	size_t most = in->depth < outside && in->limits.bytes > HEADER_MAX ? HEADER_MAX : in->limits.bytes;
-
-	if (!fits || token_end(in) - in->start > most) {
+	if (!fits || too_long(in, token_end(in))) {
 		fail(in, STREAM_POLICY_VIOLATION);
 		return;
 	}
@@ -206,7 +213,7 @@ on_end(void *arg, const char *name)
 		in->owner->close(in->arg);
 		return;
 	}
-	if (token_end(in) - in->start > in->limits.bytes) {
+	if (too_long(in, token_end(in))) {
 		fail(in, STREAM_POLICY_VIOLATION);
 		return;
 	}
@@ -241,7 +248,7 @@ on_text(void *arg, const char *bytes, int len)
 				fail(in, STREAM_BAD_FORMAT);
 		return;
 	}
-	if (token_end(in) - in->start > in->limits.bytes)
+	if (too_long(in, token_end(in)))
 		fail(in, STREAM_POLICY_VIOLATION);
 	else
 		xmltree_text(&in->tree, bytes, (size_t)len);
@@ -269,6 +276,16 @@ on_declaration(void *arg, const char *version, const char *encoding, int standal
 		fail(in, STREAM_INVALID_XML);
 	else if (encoding != NULL && strcasecmp(encoding, "UTF-8") != 0)
 		fail(in, STREAM_UNSUPPORTED_ENCODING);
+}
+
+/* Between stanzas even an empty section is text. */
+static void
+on_cdata(void *arg)
+{
+	struct xmlin *in = arg;
+
+	if (!over(in) && in->depth <= (in->standalone ? 0 : 1))
+		fail(in, STREAM_BAD_FORMAT);
 }
 
 /* RFC 6120 11.1: what must not be sent. */
@@ -338,6 +355,7 @@ parser_new(struct xmlin *in)
 	XML_SetUserData(in->parser, in);
 	XML_SetElementHandler(in->parser, on_start, on_end);
 	XML_SetCharacterDataHandler(in->parser, on_text);
+	XML_SetStartCdataSectionHandler(in->parser, on_cdata);
 	XML_SetStartNamespaceDeclHandler(in->parser, on_namespace);
 	XML_SetXmlDeclHandler(in->parser, on_declaration);
 	XML_SetCommentHandler(in->parser, on_comment);
@@ -412,12 +430,26 @@ note_pending(struct xmlin *in, const char *bytes, size_t len)
 	(void)scan_tag(&in->quote, bytes, len, &ended);
 }
 
+/* Told to read UTF-8, expat still takes a document for UTF-16 when its first bytes look so (RFC 6120 11.6). */
+static bool
+looks_utf16(const struct xmlin *in, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len && in->fed + i < 4; i++)
+		if (bytes[i] == '\0' || bytes[i] == '\xFE' || bytes[i] == '\xFF')
+			return true;
+	return false;
+}
+
 /* Give expat `len` bytes. Returns how many it took: fewer only when told to stop there or to renew. */
 static size_t
 parse(struct xmlin *in, const char *bytes, size_t len, bool final)
 {
 	size_t before = in->fed;
 
+	if (looks_utf16(in, bytes, len)) {
+		in->error = STREAM_UNSUPPORTED_ENCODING;
+		return len;
+	}
 	if (in->depth == 0 && !in->standalone)
 		buf_add(&in->header, bytes, len);
 	in->fed += len;
@@ -432,7 +464,7 @@ parse(struct xmlin *in, const char *bytes, size_t len, bool final)
 		return len;
 	}
 	note_pending(in, bytes, len);
-	if (in->fed - in->start > in->limits.bytes || (in->depth == 0 && in->header.len > HEADER_MAX))
+	if (too_long(in, in->fed))
 		in->error = STREAM_POLICY_VIOLATION;
 	return len;
 }
@@ -475,7 +507,7 @@ feed_held(struct xmlin *in, const char *bytes, size_t len)
 
 	buf_add(&in->held, bytes, taken);
 	if (!ended && in->held.len < in->pending) {
-		if (in->fed + in->held.len - in->start > in->limits.bytes)
+		if (too_long(in, in->fed + in->held.len))
 			in->error = STREAM_POLICY_VIOLATION;
 		return taken;
 	}

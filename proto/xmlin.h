@@ -25,7 +25,8 @@ struct xmlin_limits {
 	unsigned depth;      /* 64 */
 	unsigned attributes; /* 64 an element, namespace declarations not counted */
 	unsigned namespaces; /* 32 declarations an element */
-	unsigned swell;      /* the tree may take that many times `bytes`; 0: 8 */
+	unsigned swell;      /* the tree may take that many times `bytes`; 0: any (20 at worst).
+	                      * Before authentication 4 is wise */
 };
 extern const struct xmlin_limits xmlin_limits_default; /* 256 KiB, 64, 64, 32 */
 
