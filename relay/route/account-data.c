@@ -151,6 +151,7 @@ void
 account_data_fill(struct account_body *body, const struct account_view *view)
 {
 	account_data_free(body);
+	body->account.created = view->account.created;
 	body->account.roster_version = view->roster_version;
 	body->account.pending = view->account.pending;
 	for (size_t i = 0; i < view->roster_count; i++)

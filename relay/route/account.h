@@ -34,6 +34,7 @@ struct account {
 	char *node;
 	char *jid; /* bare JID text */
 	struct router *router;
+	int64_t created; /* ms: two lives of one name are told apart by it */
 	int64_t roster_version;
 	struct session *sessions; /* bound ones, linked by session->next */
 	int64_t pending; /* messages waiting, as far as memory knows */

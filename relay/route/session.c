@@ -82,15 +82,22 @@ session_is_eligible(const struct session *session)
 	return !session->gone && session->available && session->priority >= 0;
 }
 
+size_t
+session_row(struct account *account, struct session *row[static SESSION_MOST])
+{
+	size_t count = 0;
+
+	for (struct session *at = account->sessions; at != NULL && count < SESSION_MOST; at = at->next)
+		row[count++] = session_ref(at);
+	return count;
+}
+
 void
 session_each(struct account *account, void (*fn)(struct session *session, void *arg), void *arg)
 {
 	struct session *row[SESSION_MOST];
-	size_t count = 0;
+	size_t count = session_row(account, row);
 
-	for (struct session *at = account->sessions; at != NULL; at = at->next)
-		if (session_is_eligible(at) && count < SESSION_MOST)
-			row[count++] = session_ref(at);
 	for (size_t i = 0; i < count; i++) {
 		if (session_is_eligible(row[i]))
 			fn(row[i], arg);

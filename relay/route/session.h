@@ -58,6 +58,8 @@ void session_send_bytes(struct session *session, const char *bytes, size_t len);
 void session_close(struct session *session, enum stream_error error, const char *text);
 /* Eligible for a message to the bare JID (RFC 6121 8.5.2.1.1): available with priority not negative. */
 bool session_is_eligible(const struct session *session);
+/* The account's sessions at this moment into row, each with a reference (session_unref): sending may close any of them. How many. */
+size_t session_row(struct account *account, struct session *row[static SESSION_MOST]);
 /* Calls fn for each eligible session. fn may close sessions. */
 void session_each(struct account *account, void (*fn)(struct session *session, void *arg), void *arg);
 struct session *session_find(struct account *account, const char *resource);

@@ -1,0 +1,274 @@
+/*
+ * feature/message.c -- a message to a local account: refused, ignored, delivered, kept (RFC 6121 8.5, XEP-0160, 0334, 0359).
+ *
+ * What can wait becomes a mailbox row in the stanza's transaction whether or not somebody is online, and is written to the eligible
+ * sessions when that is committed; it leaves the mailbox when one of them confirms it (mailbox.c).
+ * An archive (ORDER_ARCHIVE) may rely on event->message_id being set here when there will be a row, and may set it itself.
+ * Removed from what clients send: <stanza-id/> and <delay/> in the name of this relay or its accounts, and all of urn:lazo:custody:0.
+ * DIAGNOSTICS: service-unavailable for who is not there to take it, and when the mailbox is full.
+ */
+#include "config.h"
+
+#include "relay/feature/message.h"
+
+#include <stdint.h>
+#include <string.h>
+#include "proto/arena.h"
+#include "proto/buf.h"
+#include "proto/ns.h"
+#include "proto/xml.h"
+#include "proto/xmlout.h"
+#include "relay/conf.h"
+#include "relay/feature/feature_table.h"
+#include "relay/feature/mailbox.h"
+#include "relay/log.h"
+#include "relay/route/account.h"
+#include "relay/route/event.h"
+#include "relay/route/router.h"
+#include "relay/route/session.h"
+#include "relay/store/store.h"
+
+/* ---- RFC 6121 8.5.2 and 8.5.3 as a table ---- */
+
+enum fate {
+	FATE_IGNORE,
+	FATE_REFUSE, /* service-unavailable */
+	FATE_KEEP,   /* nobody to take it: it waits, or is refused when it cannot */
+	FATE_ALL,    /* to each available resource with priority not negative */
+	FATE_ONE,    /* to the resource that was named */
+};
+enum address { BARE_AWAY, BARE_PRESENT, FULL_MATCH, FULL_NO_MATCH, ADDRESSES };
+
+static const enum fate fates[ADDRESSES][MESSAGE_ERROR + 1] = {
+	[BARE_AWAY] = { /* 8.5.2.2.1, and 8.5.2.1.1 with negative priorities alone */
+		[MESSAGE_NORMAL] = FATE_KEEP, [MESSAGE_CHAT] = FATE_KEEP, [MESSAGE_GROUPCHAT] = FATE_REFUSE,
+		[MESSAGE_HEADLINE] = FATE_IGNORE, [MESSAGE_ERROR] = FATE_IGNORE },
+	[BARE_PRESENT] = { /* 8.5.2.1.1 */
+		[MESSAGE_NORMAL] = FATE_ALL, [MESSAGE_CHAT] = FATE_ALL, [MESSAGE_GROUPCHAT] = FATE_REFUSE,
+		[MESSAGE_HEADLINE] = FATE_ALL, [MESSAGE_ERROR] = FATE_IGNORE },
+	[FULL_MATCH] = { /* 8.5.3.1 */
+		[MESSAGE_NORMAL] = FATE_ONE, [MESSAGE_CHAT] = FATE_ONE, [MESSAGE_GROUPCHAT] = FATE_ONE,
+		[MESSAGE_HEADLINE] = FATE_ONE, [MESSAGE_ERROR] = FATE_ONE },
+	[FULL_NO_MATCH] = { /* 8.5.3.2.1; chat goes on as if to the bare JID */
+		[MESSAGE_NORMAL] = FATE_REFUSE, [MESSAGE_CHAT] = FATE_KEEP, [MESSAGE_GROUPCHAT] = FATE_REFUSE,
+		[MESSAGE_HEADLINE] = FATE_IGNORE, [MESSAGE_ERROR] = FATE_IGNORE },
+};
+
+static bool
+has_eligible(const struct account *account)
+{
+	for (const struct session *at = account->sessions; at != NULL; at = at->next)
+		if (session_is_eligible(at))
+			return true;
+	return false;
+}
+
+static enum fate
+decide(const struct event *event)
+{
+	enum message_type type = message_type(event->stanza);
+	enum address address = has_eligible(event->target) ? BARE_PRESENT : BARE_AWAY;
+
+	if (event->to.resource != NULL && session_find(event->target, event->to.resource) != NULL)
+		address = FULL_MATCH;
+	else if (event->to.resource != NULL && type != MESSAGE_CHAT)
+		address = FULL_NO_MATCH;
+	return fates[address][type];
+}
+
+/* ---- what is worth keeping ---- */
+
+/* Of the moment, or only about the message itself. */
+static bool
+is_passing(const struct xml *child)
+{
+	static const char *const passing[] = { NS_CHATSTATES, NS_HINTS, NS_SID, NS_DELAY, NS_CUSTODY };
+
+	if (xml_is(child, "thread", NS_CLIENT))
+		return true;
+	for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+		if (strcmp(child->ns, passing[i]) == 0)
+			return true;
+	return false;
+}
+
+bool
+message_is_storable(const struct xml *message)
+{
+	enum message_type type = message_type(message);
+
+	if ((type != MESSAGE_CHAT && type != MESSAGE_NORMAL) || xml_find(message, "no-store", NS_HINTS) != NULL)
+		return false;
+	if (xml_find(message, "store", NS_HINTS) != NULL)
+		return true;
+	for (const struct xml *child = xml_first(message); child != NULL; child = xml_next(child, NULL, NULL))
+		if (!is_passing(child))
+			return true;
+	return false;
+}
+
+/* ---- what nobody may say in our name ---- */
+
+static bool
+is_ours(const struct event *event, const char *text)
+{
+	struct jid jid;
+
+	return text != NULL && jid_parse_text(event->arena, text, &jid) &&
+	    router_is_local(event->router, jid.domain);
+}
+
+static bool
+is_forged(const struct event *event, const struct xml *child)
+{
+	return (xml_is(child, "stanza-id", NS_SID) && is_ours(event, xml_attr(child, "by"))) ||
+	    (xml_is(child, "delay", NS_DELAY) && is_ours(event, xml_attr(child, "from"))) ||
+	    strcmp(child->ns, NS_CUSTODY) == 0;
+}
+
+static void
+strip(struct event *event)
+{
+	struct xml *next;
+
+	for (struct xml *child = xml_first(event->stanza); child != NULL; child = next) {
+		next = xml_next(child, NULL, NULL);
+		if (is_forged(event, child)) /* XEP-0359 5: however many there are */
+			xml_remove(event->stanza, child);
+	}
+}
+
+static enum verdict
+on_send(struct event *event, void *state)
+{
+	(void)state;
+	if (event->kind != STANZA_MESSAGE)
+		return PASS;
+	strip(event);
+	if (event->to.domain == NULL) { /* RFC 6120 10.3.1: to oneself */
+		event->to = jid_bare(&event->from);
+		xml_set(event->arena, event->stanza, "to", event->sender->jid);
+	}
+	return PASS;
+}
+
+/* ---- towards one account ---- */
+
+static enum verdict
+on_message(struct event *event, void *state)
+{
+	enum fate fate = decide(event);
+	bool storable = message_is_storable(event->stanza);
+	const struct conf *conf = router_conf(event->router);
+
+	(void)state;
+	if (fate == FATE_KEEP && !storable)
+		fate = xml_find(event->stanza, "body", NULL) != NULL ? FATE_REFUSE : FATE_IGNORE;
+	if (fate == FATE_REFUSE)
+		return event_reject(event, STANZA_SERVICE_UNAVAILABLE, NULL);
+	if (fate == FATE_IGNORE)
+		return HANDLED;
+	if (!storable)
+		return PASS;
+	if (conf->quota_pending > 0 && event->target->pending >= conf->quota_pending) /* XEP-0160 2: never in silence */
+		return event_reject(event, STANZA_SERVICE_UNAVAILABLE, "the mailbox is full");
+	event->message_id = store_next_id(router_store(event->router));
+	return PASS;
+}
+
+struct delivery {
+	struct event *event;
+	const char *body; /* as stored */
+	size_t len;
+	bool pending;
+};
+
+static void
+deliver_to(struct session *session, void *arg)
+{
+	const struct delivery *delivery = arg;
+
+	if (delivery->pending)
+		mailbox_deliver(session, delivery->event->message_id, delivery->body, delivery->len);
+	else
+		session_send_bytes(session, delivery->body, delivery->len);
+}
+
+/* Whoever is there now: it may be others than when the stanza was decided. Who is not will find the row. */
+static void
+deliver(struct event *event, void *arg)
+{
+	struct delivery *delivery = arg;
+	struct session *named = NULL;
+	char id[33];
+
+	if (delivery->pending) {
+		store_stanza_id(router_store(event->router), event->message_id, id);
+		log_info(event->origin == NULL ? NULL : &event->origin->log, "%s accepted from %s for %s", id,
+		    xml_attr(event->stanza, "from"), event->target->jid);
+	}
+	if (event->to.resource != NULL)
+		named = session_find(event->target, event->to.resource);
+	if (named != NULL)
+		deliver_to(named, delivery);
+	else if (delivery->pending || event->to.resource == NULL || message_type(event->stanza) == MESSAGE_CHAT)
+		session_each(event->target, deliver_to, delivery);
+}
+
+static void
+add_rows(struct event *event, struct delivery *delivery)
+{
+	delivery->pending = true;
+	event->target->pending++;
+	event_add(event,
+	    &(struct op){ .kind = OP_MESSAGE,
+	        .id = event->message_id,
+	        .time = event->time,
+	        .from = xml_attr(event->stanza, "from"),
+	        .to = xml_attr(event->stanza, "to"),
+	        .body = delivery->body,
+	        .body_len = delivery->len });
+	event_add(event, &(struct op){ .kind = OP_PENDING, .account = event->target->node, .id = event->message_id });
+}
+
+static enum verdict
+on_deliver(struct event *event, void *state)
+{
+	struct delivery *delivery = arena_alloc(event->arena, sizeof *delivery);
+	struct buf buf = { 0 };
+
+	(void)state;
+	delivery->event = event;
+	xmlout(&buf, event->stanza, event->message_id != 0 ? NULL : NS_CLIENT); /* a stored body stands alone */
+	delivery->body = arena_strndup(event->arena, buf.data, buf.len);
+	delivery->len = buf.len;
+	buf_free(&buf);
+	if (event->message_id != 0)
+		add_rows(event, delivery);
+	event_after(event, deliver, delivery);
+	return HANDLED;
+}
+
+static enum verdict
+on_guard(struct event *event, void *state)
+{
+	(void)state;
+	strip(event); /* also from other relays */
+	return PASS;
+}
+
+static const struct hook hooks[] = {
+	{ POINT_SEND, ORDER_GUARD, on_send },
+	{ POINT_MESSAGE, ORDER_GUARD, on_guard },
+	{ POINT_MESSAGE, ORDER_GUARD, on_message },
+	{ POINT_MESSAGE, ORDER_DELIVER, on_deliver },
+	{ 0 },
+};
+
+const struct feature feature_message = {
+	.name = "message",
+	.spec = "RFC 6121 8.5, XEP-0334 0.4.0, XEP-0359 0.7.0",
+	.disco = (const char *const[]){ NS_SID, NULL },
+	.disco_account = (const char *const[]){ NS_SID, NULL },
+	.hooks = hooks,
+};

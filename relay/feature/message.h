@@ -1,0 +1,14 @@
+/*
+ * feature/message.h -- what archives, carbons and tests need to know about a message.
+ */
+#ifndef RELAY_FEATURE_MESSAGE_H
+#define RELAY_FEATURE_MESSAGE_H
+
+#include <stdbool.h>
+
+struct xml;
+
+/* Waits for who is away: chat and normal with something in it that is not of the moment (XEP-0160 3), as hinted (XEP-0334). */
+bool message_is_storable(const struct xml *message);
+
+#endif
