@@ -17,20 +17,26 @@ AC_DEFUN([LAZO_FLAGS], [
 	LAZO_CFLAGS="-std=c17 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral"
 	LAZO_LDFLAGS=""
 	AS_IF([test "x$enable_werror" != xno], [LAZO_CFLAGS="$LAZO_CFLAGS -Werror"])
-	AS_IF([test "x$enable_sanitizers" = xyes], [
-		LAZO_TRY_CFLAG([-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer])
+	lazo_san="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g"
+	AS_IF([test "x$enable_fuzzing" = xyes], [
+		LAZO_CFLAGS="$LAZO_CFLAGS $lazo_san -O1"
+		LAZO_TRY_CFLAG([-fsanitize=fuzzer-no-link])
+		AS_CASE([$LAZO_CFLAGS], [*fuzzer-no-link*], [],
+			[AC_MSG_ERROR([--enable-fuzzing needs libFuzzer. On Debian: apt install clang libclang-rt-14-dev, and CC=clang])])
 		LAZO_LDFLAGS="$LAZO_LDFLAGS -fsanitize=address,undefined"
-		AC_DEFINE([SANITIZED], [1], [Built with sanitizers: limits of memory are not checked.])
+		AC_DEFINE([SANITIZED], [1], [Built with sanitizers: limits of memory and time are not checked.])
+	], [test "x$enable_sanitizers" = xyes], [
+		lazo_before=$LAZO_CFLAGS
+		LAZO_TRY_CFLAG([$lazo_san])
+		AS_IF([test "x$LAZO_CFLAGS" = "x$lazo_before"], [AC_MSG_ERROR([--enable-sanitizers: $CC has none])])
+		LAZO_LDFLAGS="$LAZO_LDFLAGS -fsanitize=address,undefined"
+		AC_DEFINE([SANITIZED], [1], [Built with sanitizers: limits of memory and time are not checked.])
 	], [
 		dnl _FORTIFY_SOURCE needs optimisation; a distribution may have set its own level already.
 		LAZO_TRY_CFLAG([-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -O2])
 		LAZO_TRY_CFLAG([-fstack-protector-strong])
 		LAZO_TRY_CFLAG([-fstack-clash-protection])
 		LAZO_TRY_CFLAG([-fcf-protection])
-	])
-	AS_IF([test "x$enable_fuzzing" = xyes], [
-		LAZO_CFLAGS="$LAZO_CFLAGS -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -g -O1"
-		LAZO_LDFLAGS="$LAZO_LDFLAGS -fsanitize=address,undefined"
 	])
 	LAZO_TRY_CFLAG([-fPIE])
 	LAZO_TRY_LDFLAG([-pie])

@@ -216,15 +216,15 @@ def make_check(ctx):
 
 def fuzz(ctx, seconds):
     """Each fuzz target once over its saved corpus; with --fuzz it goes on for so many seconds."""
-    corpora = sorted(p for p in (ctx.src / "tests/fuzz").glob("*/") if p.is_dir() and any(p.iterdir()))
+    corpora = sorted(p for p in (ctx.src / "tests/fuzz/corpus").glob("*/") if p.is_dir() and any(p.iterdir()))
     if not corpora:
-        ctx.tally.add("fuzz", 0, 0, 1, 0, "no corpus in tests/fuzz")
+        ctx.tally.add("fuzz", 0, 0, 1, 0, "no corpus in tests/fuzz/corpus")
         return
     folder = ctx.src / "build/fuzz"
     folder.mkdir(parents=True, exist_ok=True)
     sub = Context(ctx.src, folder, ctx.logs, ["CC=clang", "--enable-fuzzing", "--disable-nls"], ctx.tally, ctx.cpus)
     log = ctx.logs / "fuzz-build.log"
-    targets = [f"tests/fuzz/{corpus.name}" for corpus in corpora]
+    targets = [f"tests/fuzz/fuzz_{corpus.name}" for corpus in corpora]
     with open(log, "wb") as out:
         for argv in ([str(ctx.src / "configure"), *sub.configure], ["make", "-s", f"-j{ctx.cpus}", *targets]):
             if argv[0] != "make" and not newer(folder / "Makefile", [ctx.src / "configure"]):
