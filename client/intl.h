@@ -12,7 +12,9 @@
 #define _(text)  gettext(text)
 #define N_(text) text
 
-/* Once, at start. `lang` is --lang or NULL; then LAZO_LANG; then the environment's locale. False: no such language. */
+/* Once, at start. `lang` is --lang or NULL; then LAZO_LANG; then the environment. 0: no such language (English then). */
 int intl_start(const char *lang, const char *program);
+/* What the terminal shows instead of UTF-8; NULL: UTF-8. */
+const char *intl_terminal_codeset(void);
 
 #endif

@@ -1,0 +1,111 @@
+/*
+ * cmd_read.c -- lazo read: what came, each once; the cursor moves only after the output was written and flushed.
+ *
+ * With --account the cursor is that account's, without it that of all accounts together.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "client/cmd/cmd.h"
+#include "client/cmd/show.h"
+#include "client/db/history.h"
+#include "client/outbox.h"
+#include "client/text.h"
+
+enum { PAGE = 500 };
+
+/* After the person has it: the cursor, and "displayed" to those who want to know (XEP-0333). */
+static int
+mark_read(struct app *app, int64_t cursor_account, const struct message *list, size_t count)
+{
+	int64_t now = now_wall();
+
+	if (!out_flush())
+		return app_disk(app, _("The output could not be written."));
+	db_begin(app->db);
+	for (size_t i = 0; i < count; i++)
+		if (list[i].markable && list[i].unreadable == READABLE)
+			outbox_add_displayed(app->db, list[i].account, list[i].id, now);
+	history_set_cursor(app->db, cursor_account, list[count - 1].id);
+	return app_commit(app);
+}
+
+static void
+show(struct app *app, const struct message *message)
+{
+	if (app->json)
+		out_json(show_message_json(app, message));
+	else
+		show_message(app, message, true);
+}
+
+/* One page of those behind `query->since`. Returns how many; *code_r what to exit with. */
+static size_t
+page(struct app *app, struct history_query *query, int64_t cursor_account, bool moving, int *code_r)
+{
+	struct arena *outer = app->arena;
+	struct message *list;
+	size_t count;
+
+	app->arena = arena_new(); /* a year of messages does not stay in memory */
+	count = history_list(app->db, app->arena, query, &list);
+	for (size_t i = 0; i < count; i++)
+		show(app, &list[i]);
+	if (count > 0) {
+		query->since = list[count - 1].id;
+		if (moving)
+			*code_r = mark_read(app, cursor_account, list, count);
+	}
+	arena_free(&app->arena);
+	app->arena = outer;
+	return count;
+}
+
+static int
+run(struct app *app, const struct args *args)
+{
+	const char *since = args_value(args, "since");
+	bool moving = since == NULL && !args_flag(args, "peek");
+	struct history_query query = { .received_only = true, .limit = PAGE };
+	int code = app_account(app);
+	size_t total = 0, count;
+	long long number = 0;
+
+	if (code != EX_OK)
+		return code;
+	if (since != NULL && !args_number(since, &number))
+		return EX_USAGE;
+	if (args->count > 0 && (query.peer = app_person(app, args->at[0], &code)) == NULL)
+		return code;
+	query.account = app->account_option != NULL ? app->account.id : 0;
+	query.since = since != NULL ? number : history_cursor(app->db, query.account);
+	if (query.peer != NULL)
+		moving = false; /* one person's messages: the others' stay new */
+	do {
+		count = page(app, &query, query.account, moving, &code);
+		total += count;
+	} while (code == EX_OK && count == PAGE);
+	if (code == EX_OK && db_error(app->db) != NULL)
+		code = app_disk(app, db_error(app->db));
+	if (code == EX_OK && total == 0)
+		out_note("%s\n", _("Nothing new."));
+	return code;
+}
+
+static const struct option options[] = {
+	{ "new", NULL, N_("what was not shown yet; it is not new afterwards (this is what read does)") },
+	{ "peek", NULL, N_("the same, but it stays new") },
+	{ "since", "ID", N_("all that came after the message with this number; changes nothing") },
+	{ NULL, NULL, NULL },
+};
+
+const struct verb verb_read = {
+	.name = "read",
+	.usage = "[PERSON] [--new|--peek|--since ID]",
+	.summary = N_("show new messages"),
+	.about = N_("Needs no network: lazo sync fetches. With PERSON only theirs, and they stay new."),
+	.options = options,
+	.most = 1,
+	.run = run,
+};

@@ -1,0 +1,87 @@
+/* sync-private.h -- what the files of the sync share: see sync.h. */
+#ifndef CLIENT_SYNC_PRIVATE_H
+#define CLIENT_SYNC_PRIVATE_H
+
+#include "client/inbox.h"
+#include "client/link_stream.h"
+#include "client/omemo/omemo.h"
+#include "client/outbox.h"
+#include "client/sync.h"
+#include "proto/digest.h"
+
+struct sync;
+
+enum {
+	SYNC_ANSWER_MS = 30000,         /* one iq */
+	SYNC_QUIET_MS = 60000,          /* nothing at all while something is awaited */
+	SYNC_IDLE_MS = 100,             /* an open batch is committed when nothing comes for so long */
+	SYNC_ASKS = 24,                 /* iqs on the way at once */
+	SYNC_WINDOW = 100,              /* messages on the way at once */
+	SYNC_MESSAGES_MAX = 200000,     /* taken in one sync; the rest the next time */
+	SYNC_OTHERS_MAX = 20000,        /* stanzas that are no message, in one sync */
+};
+
+/* `answer` is the iq, or NULL when none came in time. */
+typedef void sync_answer(struct sync *sync, struct arena *arena, const struct xml *answer, void *arg);
+
+struct sync_ask {
+	char id[ID_LEN + 1]; /* "": free */
+	char *from;          /* who must answer; NULL: our own account; owned */
+	int64_t deadline;
+	sync_answer *done;
+	void *arg;           /* freed after done */
+};
+
+struct sync_flight {
+	uint32_t number; /* of the stanza on this stream */
+	int64_t item;    /* of the outbox */
+	bool message;
+};
+
+struct sync {
+	struct db *db;
+	const struct account *account;
+	const struct sync_owner *owner;
+	struct sync_result *result;
+	struct trouble *trouble;
+	struct stream *stream;
+	struct omemo *omemo;
+	struct inbox *inbox; /* an open batch, or NULL */
+	struct sync_ask asks[SYNC_ASKS];
+	size_t asking;
+	struct sync_flight *flights; /* in order of number */
+	size_t flying, flights_cap;
+	size_t messages, others;
+	size_t round;        /* messages since the last ping behind the flush */
+	bool pushed_keys;    /* keys or trust changed: encrypt what waits */
+	struct arena *pong;  /* pings to answer after the commit; NULL: none */
+	struct xml *pongs[16];
+	size_t pong_count;
+	enum sync_phase phase;
+};
+
+/* sync_pump.c: what comes in, whatever it is. */
+void sync_ask(struct sync *sync, struct xml *iq, sync_answer *done, void *arg); /* iq gets its id here; may wait for room */
+bool sync_settle(struct sync *sync);                  /* until no ask is open; false: the stream is gone */
+bool sync_commit(struct sync *sync);                  /* the open batch; then what waited for it */
+bool sync_turn(struct sync *sync, int64_t deadline);  /* one stanza, ack or pause; false: the stream is gone */
+bool sync_alive(const struct sync *sync);
+void sync_progress(struct sync *sync, enum sync_phase phase, size_t done, size_t total);
+
+/* sync_roster.c: people. */
+void sync_ask_roster(struct sync *sync);
+void sync_tell_roster(struct sync *sync);             /* what was decided here while away */
+void sync_roster_push(struct sync *sync, struct arena *arena, const struct xml *iq);
+void sync_presence(struct sync *sync, struct arena *arena, const struct xml *presence);
+
+/* sync_pep.c: keys. */
+void sync_ask_own_list(struct sync *sync);
+void sync_ask_keys(struct sync *sync);                /* lists, then bundles, of people; waits for the answers */
+void sync_publish(struct sync *sync);
+
+/* sync_send.c: the outbox. */
+void sync_send_outbox(struct sync *sync);             /* writes what is ready, settles what is acknowledged */
+bool sync_await_acks(struct sync *sync);
+void sync_acked(struct sync *sync);
+
+#endif

@@ -1,0 +1,328 @@
+/*
+ * sync_pump.c -- every stanza that comes during a sync, sent to whom it concerns.
+ *
+ * Messages go into the open batch of the inbox; nothing is acknowledged, and no ping answered, before that batch is
+ * committed. An answer counts only from whom it was asked (attack R5), a push only from our own account.
+ */
+#include "config.h"
+
+#include "client/sync-private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/clock.h"
+#include "client/db/db.h"
+#include "proto/arena.h"
+#include "proto/jid.h"
+#include "proto/mem.h"
+#include "proto/ns.h"
+#include "proto/stanza.h"
+#include "proto/xml.h"
+
+bool
+sync_alive(const struct sync *sync)
+{
+	return sync->trouble->fault == FAULT_NONE;
+}
+
+void
+sync_progress(struct sync *sync, enum sync_phase phase, size_t done, size_t total)
+{
+	sync->phase = phase;
+	if (sync->owner->progress != NULL)
+		sync->owner->progress(sync->owner->arg, phase, done, total);
+}
+
+/* -- the batch --------------------------------------------------------------------------------------------- */
+
+static void
+send_pongs(struct sync *sync)
+{
+	for (size_t i = 0; i < sync->pong_count; i++)
+		stream_send(sync->stream, sync->pongs[i]);
+	sync->pong_count = 0;
+	arena_free(&sync->pong);
+}
+
+bool
+sync_commit(struct sync *sync)
+{
+	char *error = NULL;
+
+	if (sync->inbox != NULL && !inbox_end(&sync->inbox, &error)) {
+		trouble_set(sync->trouble, FAULT_DISK, "%s", error != NULL ? error : "commit failed");
+		free(error);
+		return false;
+	}
+	stream_handled(sync->stream, true);
+	send_pongs(sync);
+	return true;
+}
+
+static void
+take_message(struct sync *sync, struct arena *arena, const struct xml *message)
+{
+	struct inbox_meta meta = { .way = WAY_LIVE, .now = now_wall() };
+	struct inbox_result result;
+
+	if (++sync->messages > SYNC_MESSAGES_MAX) {
+		trouble_set(sync->trouble, FAULT_TOO_BIG, "more than %d messages at once", SYNC_MESSAGES_MAX);
+		return;
+	}
+	sync->round++;
+	if (sync->inbox == NULL)
+		sync->inbox = inbox_begin(sync->db, sync->omemo, sync->account->id);
+	inbox_take(sync->inbox, arena, message, &meta, &result);
+	switch (result.outcome) {
+	case INBOX_MESSAGE:
+		sync->result->received++;
+		break;
+	case INBOX_UNREADABLE:
+		sync->result->unreadable++;
+		break;
+	case INBOX_ERROR:
+		sync->result->refused++;
+		break;
+	case INBOX_NOTHING:
+	case INBOX_DUPLICATE:
+	case INBOX_REFUSED:
+	case INBOX_BLOCKED:
+		break;
+	}
+	if (inbox_count(sync->inbox) >= INBOX_BATCH)
+		sync_commit(sync);
+	sync_progress(sync, sync->phase, sync->result->received, 0);
+}
+
+/* -- asking ------------------------------------------------------------------------------------------------ */
+
+static struct sync_ask *
+free_ask(struct sync *sync)
+{
+	for (size_t i = 0; i < SYNC_ASKS; i++)
+		if (sync->asks[i].id[0] == '\0')
+			return &sync->asks[i];
+	return NULL;
+}
+
+static void
+end_ask(struct sync *sync, struct sync_ask *ask, struct arena *arena, const struct xml *answer)
+{
+	struct sync_ask ended = *ask;
+
+	*ask = (struct sync_ask){ .id = "" };
+	sync->asking--;
+	ended.done(sync, arena, answer, ended.arg);
+	free(ended.arg);
+	free(ended.from);
+}
+
+void
+sync_ask(struct sync *sync, struct xml *iq, sync_answer *done, void *arg)
+{
+	struct arena *arena = arena_new();
+	const char *to = xml_attr(iq, "to");
+	struct sync_ask *ask;
+
+	while ((ask = free_ask(sync)) == NULL)
+		if (!sync_turn(sync, now_mono() + SYNC_ANSWER_MS))
+			break;
+	if (ask == NULL || !sync_alive(sync)) {
+		free(arg);
+	} else {
+		random_id(ask->id);
+		xml_set(arena, iq, "id", ask->id);
+		ask->from = to != NULL ? xstrdup(to) : NULL;
+		ask->deadline = now_mono() + SYNC_ANSWER_MS;
+		ask->done = done;
+		ask->arg = arg;
+		sync->asking++;
+		stream_send(sync->stream, iq);
+	}
+	xml_set(arena, iq, "id", NULL); /* its text dies with this arena */
+	arena_free(&arena);
+}
+
+static void
+expire_asks(struct sync *sync)
+{
+	int64_t now = now_mono();
+
+	for (size_t i = 0; i < SYNC_ASKS; i++)
+		if (sync->asks[i].id[0] != '\0' && now > sync->asks[i].deadline)
+			end_ask(sync, &sync->asks[i], NULL, NULL);
+}
+
+bool
+sync_settle(struct sync *sync)
+{
+	while (sync->asking > 0 && sync_turn(sync, now_mono() + SYNC_ANSWER_MS))
+		expire_asks(sync);
+	for (size_t i = 0; i < SYNC_ASKS && !sync_alive(sync); i++)
+		if (sync->asks[i].id[0] != '\0')
+			end_ask(sync, &sync->asks[i], NULL, NULL);
+	return sync_alive(sync);
+}
+
+/* RFC 6120 8.1.2.1: our own account answers without `from`, as our bare, or as our full address. */
+static bool
+is_own(const struct sync *sync, const char *from)
+{
+	return from == NULL || strcmp(from, sync->account->jid) == 0 || strcmp(from, stream_jid(sync->stream)) == 0;
+}
+
+static void
+take_answer(struct sync *sync, struct arena *arena, const struct xml *iq)
+{
+	const char *id = xml_attr(iq, "id"), *from = xml_attr(iq, "from");
+
+	for (size_t i = 0; id != NULL && i < SYNC_ASKS; i++) {
+		struct sync_ask *ask = &sync->asks[i];
+		bool fits;
+
+		if (ask->id[0] == '\0' || strcmp(ask->id, id) != 0)
+			continue;
+		if (ask->from == NULL || strcmp(ask->from, sync->account->jid) == 0)
+			fits = is_own(sync, from);
+		else
+			fits = from != NULL && strcmp(from, ask->from) == 0;
+		if (fits) {
+			end_ask(sync, ask, arena, iq);
+			return;
+		}
+	}
+}
+
+/* -- requests to us ---------------------------------------------------------------------------------------- */
+
+/* After the commit of all that came before it: the asker may take the answer as ours for that (XEP-0199 as a barrier). */
+static void
+keep_pong(struct sync *sync, const struct xml *iq)
+{
+	if (sync->pong_count == sizeof(sync->pongs) / sizeof(sync->pongs[0]))
+		sync_commit(sync);
+	if (sync->pong == NULL)
+		sync->pong = arena_new();
+	sync->pongs[sync->pong_count++] = iq_result(sync->pong, iq);
+}
+
+static void
+answer_info(struct sync *sync, struct arena *arena, const struct xml *iq)
+{
+	static const char *const features[] = { NS_DISCO_INFO, NS_PING, NS_RECEIPTS, NS_MARKERS };
+	const struct xml *asked = xml_find(iq, "query", NS_DISCO_INFO);
+	struct xml *answer = iq_result(arena, iq);
+	struct xml *query = xml_add(arena, answer, "query", NS_DISCO_INFO), *identity;
+
+	if (xml_attr(asked, "node") != NULL)
+		xml_set(arena, query, "node", xml_attr(asked, "node"));
+	identity = xml_add(arena, query, "identity", NULL);
+	xml_set(arena, identity, "category", "client");
+	xml_set(arena, identity, "type", "console");
+	xml_set(arena, identity, "name", "lazo");
+	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+		xml_set(arena, xml_add(arena, query, "feature", NULL), "var", features[i]);
+	stream_send(sync->stream, answer);
+}
+
+static void
+take_request(struct sync *sync, struct arena *arena, const struct xml *iq)
+{
+	struct xml *answer;
+
+	if (!iq_valid(iq))
+		return;
+	if (xml_find(iq, "ping", NS_PING) != NULL && iq_type(iq) == IQ_GET) {
+		keep_pong(sync, iq);
+		return;
+	}
+	if (xml_find(iq, "query", NS_ROSTER) != NULL && iq_type(iq) == IQ_SET && is_own(sync, xml_attr(iq, "from"))) {
+		sync_roster_push(sync, arena, iq);
+		return;
+	}
+	if (xml_find(iq, "query", NS_DISCO_INFO) != NULL && iq_type(iq) == IQ_GET) {
+		answer_info(sync, arena, iq);
+		return;
+	}
+	answer = stanza_error(arena, iq, STANZA_SERVICE_UNAVAILABLE, NULL, false);
+	if (answer != NULL)
+		stream_send(sync->stream, answer);
+}
+
+static void
+take_iq(struct sync *sync, struct arena *arena, const struct xml *iq)
+{
+	switch (iq_type(iq)) {
+	case IQ_RESULT:
+	case IQ_ERROR:
+		take_answer(sync, arena, iq);
+		break;
+	case IQ_GET:
+	case IQ_SET:
+		take_request(sync, arena, iq);
+		break;
+	case IQ_BAD:
+		break;
+	}
+}
+
+static void
+take_stanza(struct sync *sync, struct arena *arena, const struct xml *stanza)
+{
+	enum stanza_kind kind = stanza_kind(stanza);
+
+	if (kind != STANZA_MESSAGE && ++sync->others > SYNC_OTHERS_MAX) {
+		trouble_set(sync->trouble, FAULT_TOO_BIG, "more than %d stanzas that are no message", SYNC_OTHERS_MAX);
+		return;
+	}
+	switch (kind) {
+	case STANZA_MESSAGE:
+		take_message(sync, arena, stanza);
+		break;
+	case STANZA_IQ:
+		take_iq(sync, arena, stanza);
+		break;
+	case STANZA_PRESENCE:
+		sync_presence(sync, arena, stanza);
+		break;
+	case STANZA_OTHER:
+		break;
+	}
+	if (sync->inbox == NULL && sync->pong_count == 0)
+		stream_handled(sync->stream, false);
+}
+
+bool
+sync_turn(struct sync *sync, int64_t deadline)
+{
+	bool open = sync->inbox != NULL || sync->pong_count > 0;
+	int64_t pause = now_mono() + SYNC_IDLE_MS;
+	struct arena *arena = NULL;
+	struct xml *stanza = NULL;
+
+	if (!sync_alive(sync))
+		return false;
+	if (sync->owner->stopped != NULL && sync->owner->stopped(sync->owner->arg))
+		return trouble_set(sync->trouble, FAULT_STOPPED, "by a signal");
+	switch (stream_next(sync->stream, open && pause < deadline ? pause : deadline, &arena, &stanza)) {
+	case STREAM_STANZA:
+		take_stanza(sync, arena, stanza);
+		arena_free(&arena);
+		break;
+	case STREAM_ACK:
+		sync_acked(sync);
+		break;
+	case STREAM_TIME_OUT:
+		if (open)
+			return sync_commit(sync);
+		if (now_mono() >= deadline && sync->asking == 0)
+			return trouble_set(sync->trouble, FAULT_TIMEOUT, "silence");
+		break;
+	case STREAM_WOKEN:
+		break;
+	case STREAM_CLOSED:
+		return trouble_set(sync->trouble, FAULT_LOST, "the relay closed the stream");
+	}
+	return sync_alive(sync);
+}
