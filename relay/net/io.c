@@ -376,11 +376,13 @@ io_start_tls(struct io *io, struct tls *tls, const char *alpn)
 
 	assert(io->phase == PHASE_PLAIN);
 	/* A client that keeps to RFC 6120 5.4.2.3 sends nothing between its <starttls/> and our <proceed/>. */
-	if (io->used && recv(io->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+	if (!io->used || recv(io->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+		io->ssl = tls_session(tls, io->fd, alpn);
+	if (io->ssl == NULL) {
+		io->closed = true; /* nothing more is read or written */
+		watch(io);
 		return false;
-	io->ssl = tls_session(tls, io->fd, alpn);
-	if (io->ssl == NULL)
-		return false;
+	}
 	io->tls = tls_ref(tls);
 	io->alpn = alpn;
 	io->phase = io->out.len > 0 ? PHASE_LAST_PLAIN : PHASE_HANDSHAKE;

@@ -73,7 +73,6 @@ bind_now(struct stream *stream, struct arena *arena, const struct xml *iq, const
 	full = (struct jid){ .node = stream->node, .domain = stream->host->domain, .resource = resource };
 	stream_who(stream, xstrdup(jid_text(arena, &full)));
 	stream_enter(stream, STATE_READY);
-	log_info(&stream->log, "bound");
 	answer = iq_result(arena, iq);
 	bind = xml_add(arena, answer, "bind", NS_BIND);
 	xml_add_leaf(arena, bind, "jid", NULL, jid_text(arena, &full));

@@ -124,6 +124,7 @@ clear_features(struct stream *stream, struct arena *arena, struct xml *features)
 
 	(void)stream;
 	xml_add(arena, starttls, "required", NULL);
+	add_limits(arena, features, STREAM_BYTES_BEFORE, IDLE_BEFORE);
 }
 
 static void
