@@ -5,6 +5,7 @@
  * sessions when that is committed; it leaves the mailbox when one of them confirms it (mailbox.c).
  * An archive (ORDER_ARCHIVE) may rely on event->message_id being set here when there will be a row, and may set it itself.
  * Removed from what clients send: <stanza-id/> and <delay/> in the name of this relay or its accounts, and all of urn:lazo:custody:0.
+ * A repetition (same addresses, type, origin-id and content within 30 days) is handled without being kept or delivered again.
  * DIAGNOSTICS: service-unavailable for who is not there to take it, and when the mailbox is full.
  */
 #include "config.h"
@@ -15,6 +16,7 @@
 #include <string.h>
 #include "proto/arena.h"
 #include "proto/buf.h"
+#include "proto/digest.h"
 #include "proto/ns.h"
 #include "proto/xml.h"
 #include "proto/xmlout.h"
@@ -176,6 +178,8 @@ on_message(struct event *event, void *state)
 	return PASS;
 }
 
+static const int64_t REPETITION_MS = 30 * 24 * 3600 * (int64_t)1000; /* a phone may be in a drawer for weeks */
+
 struct delivery {
 	struct event *event;
 	const char *body; /* as stored */
@@ -216,10 +220,50 @@ deliver(struct event *event, void *arg)
 }
 
 static void
+key_part(struct buf *buf, const char *text)
+{
+	buf_printf(buf, "%zu:", strlen(text)); /* no two rows of parts make the same bytes */
+	buf_adds(buf, text);
+}
+
+/* Design 3.3: the same bare addresses, type, origin-id and content are the same message, sent again because its acknowledgement was lost. */
+static void
+add_key(struct event *event, const struct delivery *delivery)
+{
+	const struct xml *origin = xml_find(event->stanza, "origin-id", NS_SID);
+	const char *id = origin == NULL ? NULL : xml_attr(origin, "id"), *type = xml_attr(event->stanza, "type");
+	const char *content = strchr(delivery->body, '>');
+	uint8_t hash[SHA256_LEN], key[SHA256_LEN];
+	struct buf buf = { 0 };
+
+	if (event->origin == NULL || id == NULL || content == NULL)
+		return;
+	digest(DIGEST_SHA256, content, delivery->len - (size_t)(content - delivery->body), hash);
+	key_part(&buf, jid_bare_text(event->arena, &event->from));
+	key_part(&buf, jid_bare_text(event->arena, &event->to));
+	key_part(&buf, type == NULL ? "" : type);
+	key_part(&buf, id);
+	buf_add(&buf, hash, sizeof hash);
+	digest(DIGEST_SHA256, buf.data, buf.len, key);
+	buf_free(&buf);
+	event_add(event, &(struct op){ .kind = OP_SEEN, .key = key, .expires = event->time + REPETITION_MS });
+	event_once(event);
+}
+
+static void
+uncount(struct event *event, void *arg)
+{
+	(void)arg;
+	event->target->pending--;
+}
+
+static void
 add_rows(struct event *event, struct delivery *delivery)
 {
 	delivery->pending = true;
 	event->target->pending++;
+	event_undo(event, uncount, NULL);
+	add_key(event, delivery);
 	event_add(event,
 	    &(struct op){ .kind = OP_MESSAGE,
 	        .id = event->message_id,

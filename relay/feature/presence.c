@@ -365,6 +365,20 @@ was_directed(const struct session *session, const struct jid *who)
 	return at != NULL;
 }
 
+/* RFC 6121 4.7.2.3: an integer from -128 to 127. Others would have to guess what is meant by anything else. */
+static bool
+has_bad_priority(struct arena *arena, const struct xml *presence)
+{
+	const char *text = xml_child_text(arena, presence, "priority", NS_CLIENT);
+	char *end;
+	long value;
+
+	if (text == NULL)
+		return false;
+	value = strtol(text, &end, 10);
+	return end == text || *end != '\0' || strspn(text, "+-0123456789") != strlen(text) || value < -128 || value > 127;
+}
+
 static enum verdict
 on_send(struct event *event, void *state)
 {
@@ -374,6 +388,8 @@ on_send(struct event *event, void *state)
 	(void)state;
 	if (event->kind != STANZA_PRESENCE)
 		return PASS;
+	if (type == PRESENCE_AVAILABLE && has_bad_priority(event->arena, event->stanza))
+		return event_reject(event, STANZA_BAD_REQUEST, "the priority is an integer from -128 to 127");
 	if (event->to.domain == NULL) {
 		if (type == PRESENCE_AVAILABLE)
 			event_after(event, now_available, NULL);

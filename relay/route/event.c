@@ -252,6 +252,16 @@ event_after(struct event *event, void (*fn)(struct event *event, void *arg), voi
 	root->afters_end = &after->next;
 }
 
+void
+event_undo(struct event *event, void (*fn)(struct event *event, void *arg), void *arg)
+{
+	struct event_body *root = root_of(event);
+	struct after *undo = arena_alloc(event->arena, sizeof *undo);
+
+	*undo = (struct after){ .next = root->undos, .event = event, .fn = fn, .arg = arg };
+	root->undos = undo;
+}
+
 static void
 send_now(struct event *event, void *arg)
 {
@@ -360,6 +370,12 @@ event_when_first(struct event *event, void (*fn)(struct event *event, void *arg)
 	root->first_arg = arg;
 }
 
+void
+event_once(struct event *event)
+{
+	root_of(event)->once = true;
+}
+
 /* The slot is handled: everything earlier of this stream has left. */
 static void
 run_afters(void *arg)
@@ -407,7 +423,9 @@ complete(struct event_body *body, enum txn_result result)
 	}
 	if (failed) {
 		drop_afters(body);
-		if (body->verdict != REJECTED)
+		for (struct after *undo = body->undos; undo != NULL; undo = undo->next)
+			undo->fn(undo->event, undo->arg);
+		if (body->verdict != REJECTED && !(result == TXN_CONFLICT && body->once))
 			(void)event_reject(&body->event, told[result], NULL);
 		if (body->error != NULL)
 			event_reply(&body->event, body->error);

@@ -54,8 +54,12 @@ enum verdict event_reject_with(struct event *event, enum stanza_error error, con
 
 /* Run fn after commit, in order. Data in the event's arena is valid in fn. */
 void event_after(struct event *event, void (*fn)(struct event *event, void *arg), void *arg);
+/* Run fn instead of the after-functions when nothing of the event is kept: takes back what memory counted. */
+void event_undo(struct event *event, void (*fn)(struct event *event, void *arg), void *arg);
 /* Send to a session after commit; skipped when it has gone. Copied at once. */
 void event_send(struct event *event, struct session *to, const struct xml *stanza);
+/* A condition of the transaction that does not hold (TXN_CONFLICT) means that this stanza was here before: handled in silence. */
+void event_once(struct event *event);
 /* Run fn when every earlier stanza of this stream has been handled (reads that must see earlier writes); the handler returns LATER. */
 void event_when_first(struct event *event, void (*fn)(struct event *event, void *arg), void *arg);
 

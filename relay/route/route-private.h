@@ -90,8 +90,10 @@ struct event_body {
 	unsigned holds;                    /* children not yet decided */
 	bool unauthenticated, in_submit, committed_early;
 	bool target_known, written;
+	bool once;                         /* a conflict is a repetition: silence */
 	int result;                        /* enum txn_result, when committed_early */
 	struct after *afters, **afters_end;
+	struct after *undos;
 	struct touched *touched;
 	const struct xml *error;           /* what REJECTED answers; NULL: nothing */
 	void (*first_fn)(struct event *event, void *arg); /* event_when_first */

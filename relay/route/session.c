@@ -172,7 +172,6 @@ session_closed(void *arg)
 	struct session *session = arg;
 
 	end(session);
-	log_info(&session->log, "closed");
 	session_unref(&session);
 }
 
@@ -247,7 +246,6 @@ session_bound(void *arg, struct stream *stream, struct arena *arena, const char 
 	session->log.who = session->text;
 	list_add(session);
 	note_login(session);
-	log_info(&session->log, "bound");
 	*resource_r = jid.resource;
 	return session;
 }

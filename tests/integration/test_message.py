@@ -338,6 +338,10 @@ def test_quota_of_the_mailbox():
 
 def test_iq_between_clients():
     a, b = (login(relay, relay.user()) for _ in range(2))
+    equal(a.refused("get", "<query xmlns='jabber:iq:version'/>", b.jid), ("cancel", "service-unavailable"),
+          "RFC 6121 8.5.3.1: who shares no presence with us learns nothing, not even that we are here")
+    b.send(f"<presence to='{a.jid}'/>")
+    a.presence(b.jid)
     a.send(f"<iq type='get' id='v1' to='{b.jid}'><query xmlns='jabber:iq:version'/></iq>")
     asked = b.wait(lambda e: e.tag == CLIENT + "iq" and e.get("type") == "get")
     equal((asked.get("from"), asked.get("id")), (a.jid, "v1"))

@@ -101,6 +101,7 @@ def test_unsubscribe_and_cancel():
     befriend(a, b)
     subscribe(a, b.jid, "unsubscribe")
     b.presence(bare(a.jid), "unsubscribe")
+    equal(a.presence(b.jid, "unavailable").get("from"), b.jid, "3.3.3: who unsubscribed sees the contact go")
     equal(state(a, b.jid)[0], "from")
     equal(state(b, a.jid)[0], "to")
     subscribe(a, b.jid, "unsubscribed")
