@@ -1,0 +1,440 @@
+#!/usr/bin/python3
+"""Bad bytes on the stream (attacks X1 to X15): the standard's error, nobody else disturbed, memory flat."""
+import base64
+import pathlib
+import re
+import socket
+import ssl
+import struct
+import time
+
+from lazo_test import *
+from xmpp_raw import *
+
+MESSAGE = "<message to='{}' type='chat'>{}</message>"
+GROWTH = 8192       # KiB: what the allocator may keep of everything below together
+
+
+def setup():
+    global relay, jid, friend, bystander, start_rss
+    relay = Relay()
+    jid = relay.user()
+    friend = login(relay, relay.user())
+    bystander = Bystander(relay)
+    for _ in range(20):
+        login(relay, jid).close()
+    start_rss = relay.rss_kib()
+
+
+def at(phase):
+    stream = Stream(relay)
+    if phase != "raw":
+        stream.open()
+    if phase in ("tls", "ready"):
+        stream.starttls()
+        stream.open()
+    if phase == "ready":
+        stream.auth(jid.partition("@")[0])
+        stream.bind()
+        available(stream)
+    return stream
+
+
+def bytes_of(text, stream):
+    for name, value in (("{HOST}", HOST), ("{ME}", stream.jid or jid), ("{BARE}", jid), ("{FRIEND}", bare(friend.jid)),
+                        ("\\p", "|")):
+        text = text.replace(name, value)
+    text = re.sub(r"\{REPEAT (\S+) (\d+)\}", lambda m: m.group(1) * int(m.group(2)), text)
+    return text.encode().decode("unicode_escape").encode("latin-1")
+
+
+def nothing_came_through():
+    came = [e for e in friend.barrier() if e.tag == CLIENT + "message"]
+    equal(len(came), 0, "stanzas forwarded")
+
+
+def expect(stream, answer):
+    words = answer.split()
+    if words[0] == "stream":
+        got = stream.stream_error()
+        check(got in words[1].split("/"), f"stream error {got}, wanted {words[1]}")
+    elif words[0] == "stanza":
+        reply = stream.wait(lambda e: e.get("id") == "x" and e.get("type") == "error", what="a stanza error")
+        kind, condition = error_of(reply)
+        check(kind == words[1] and condition in words[2].split("/"), f"{kind} {condition}, wanted {answer}")
+        stream.barrier()
+        stream.close()
+    elif words[0] == "close":
+        try:
+            while True:
+                check(stream.read().tag != STREAM + "error", "closed in peace")
+        except Closed:
+            stream.gone()
+        check(b"</stream:stream>" in stream.received[-64:], "with our own close")
+    elif stream.jid:
+        stream.barrier()
+        stream.close()
+    else:
+        stream.wait(lambda e: e.tag == STREAM + "features")
+        stream.drop()
+
+
+def one_case(phase, text, answer):
+    # In one segment, and one byte at a time (X10: split at every byte).
+    for size in (1 << 20, 1):
+        stream = at(phase)
+        data = bytes_of(text, stream)
+        if size == 1 and len(data) > 400:
+            stream.drop()
+            continue
+        try:
+            for i in range(0, len(data), size):
+                stream.send(data[i:i + size])
+        except OSError:
+            pass        # it did not wait for the rest
+        expect(stream, answer)
+    nothing_came_through()
+
+
+def load_cases(name):
+    for line in (pathlib.Path(__file__).parent / "cases" / name).read_text().splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        what, phase, text, answer = (part.strip() for part in line.split(" | "))
+        globals()[f"test_case: {what}"] = lambda phase=phase, text=text, answer=answer: one_case(phase, text, answer)
+
+
+load_cases("stream.cases")
+
+
+BAD_UTF8 = {        # X10
+    "lone continuation": b"\x80", "overlong slash": b"\xc0\xaf", "overlong three": b"\xe0\x80\xaf",
+    "overlong NUL": b"\xc0\x80", "surrogate": b"\xed\xa0\x80", "surrogate pair": b"\xed\xa0\xbd\xed\xb8\x80",
+    "above U+10FFFF": b"\xf4\x90\x80\x80", "five bytes": b"\xf8\x88\x80\x80\x80", "cut short": b"\xe2\x82",
+    "FE": b"\xfe", "FF": b"\xff", "NUL": b"\x00", "control": b"\x01", "escape": b"\x1b", "U+FFFE": b"\xef\xbf\xbe",
+    "U+FFFF": b"\xef\xbf\xbf", "NUL as reference": b"&#0;", "control as reference": b"&#8;",
+    "surrogate as reference": b"&#xD800;", "U+FFFE as reference": b"&#xFFFE;",
+}
+PLACES = {
+    "text": b"<message to='%s' type='chat'><body>a%sb</body></message>",
+    "attribute": b"<message to='%s' type='chat' id='a%sb'><body>x</body></message>",
+    "name": b"<message to='%s' type='chat'><a%sb xmlns='urn:x'/></message>",
+    "namespace": b"<message to='%s' type='chat'><a xmlns='urn:%s'/></message>",
+}
+
+
+def one_byte_form(place, bad):
+    whole = PLACES[place] % (bare(friend.jid).encode(), bad)
+    at_bad = whole.index(bad)
+    cuts = [None] if bad.startswith(b"&") else [None, *range(at_bad, at_bad + len(bad) + 1)]
+    for cut in cuts:
+        stream = at("ready")
+        try:
+            stream.send(whole if cut is None else whole[:cut])
+            if cut is not None:
+                time.sleep(0.005)
+                stream.send(whole[cut:])
+        except OSError:
+            pass
+        equal(stream.stream_error(), "not-well-formed")
+    nothing_came_through()
+
+
+for _what, _bad in BAD_UTF8.items():
+    for _place in PLACES:
+        globals()[f"test_bytes: {_what} in {_place}"] = lambda place=_place, bad=_bad: one_byte_form(place, bad)
+
+
+def test_cdata_split_everywhere():
+    # X3: the same text as the escaped form, wherever the reads are cut.
+    whole = f"<message to='{{}}' type='chat'><body>a<![CDATA[<b> ]] ]] & ]]>c</body></message>".format(bare(friend.jid)).encode()
+    stream = at("ready")
+    for cut in range(whole.index(b"<![CDATA["), whole.index(b"c</body>") + 1):
+        stream.send(whole[:cut])
+        time.sleep(0.002)
+        stream.send(whole[cut:])
+        equal(text_of(friend.message(), CLIENT + "body"), "a<b> ]] ]] & c")
+    stream.close()
+
+
+def cpu_of(data, step, answer):
+    """The relay's CPU time for these bytes in pieces of step."""
+    stream = at("ready")
+    before = relay.cpu_seconds()
+    with_error = False
+    try:
+        for i in range(0, len(data), step):
+            stream.send(data[i:i + step])
+    except OSError:
+        with_error = True
+    if answer == "passes" and not with_error:
+        stream.barrier(60)
+        used = relay.cpu_seconds() - before
+        stream.drop()
+        return used
+    expect(stream, answer)
+    return relay.cpu_seconds() - before
+
+
+def test_one_huge_attribute_in_tiny_reads():
+    # X5: linear in the size
+    def data(size):
+        return f"<message to='{friend.jid}' type='headline' x='{'y' * size}'/>".encode()
+    one = cpu_of(data(60000), 1, "passes")
+    two = cpu_of(data(120000), 1, "passes")
+    check(two < 2.5 * one + 0.5, f"{one:.2f} s for 60,000 bytes, {two:.2f} s for 120,000")
+    friend.barrier()
+
+
+def test_attribute_bound():
+    # X6: 64 attributes and 32 namespaces an element
+    def with_attributes(n):
+        return f"<message to='{friend.jid}' type='headline'><x " + " ".join(f"a{i}=''" for i in range(n)) + "/></message>"
+
+    def with_namespaces(n):
+        return f"<message to='{friend.jid}' type='headline'><x " + " ".join(f"xmlns:a{i}='urn:{i}'" for i in range(n)) + "/></message>"
+    for make, most in ((with_attributes, 64), (with_namespaces, 32)):
+        stream = at("ready")
+        stream.send(make(most))
+        stream.barrier()
+        friend.message()
+        stream.send(make(most + 1))
+        equal(stream.stream_error(), "policy-violation")
+    for make in (with_attributes, with_namespaces):
+        used = cpu_of(make(12000).encode(), 1 << 20, "stream policy-violation")
+        check(used < 1, f"{used:.2f} s of CPU")
+    nothing_came_through()
+
+
+def test_many_names():
+    # X7, X8: 250 KiB of elements and attributes with names of their own: time and memory stay small.
+    body = "".join(f"<e{i} a{i}='{i}' xmlns='urn:{i}'/>" for i in range(5500))
+    data = f"<message to='{jid}' type='headline'>{body}</message>".encode()
+    check(len(data) < 256 * 1024, "below the limit")
+    before = relay.rss_kib()
+    used = cpu_of(data, 1 << 20, "passes")
+    check(used < 2, f"{used:.2f} s of CPU")
+    check(SANITIZED or relay.rss_kib() - before < 40000, "memory")
+
+
+def test_size_limits_exactly():
+    # X13: before authentication 16 KiB, after 256 KiB, counted as bytes on the wire
+    def padded(total, head, tail):
+        return head + "x" * (total - len(head) - len(tail)) + tail
+    for total, ok in ((256 * 1024 - 1, True), (256 * 1024, True), (256 * 1024 + 1, False)):
+        stream = at("ready")
+        stream.send(padded(total, f"<message to='{friend.jid}' type='headline'><body>", "</body></message>"))
+        if ok:
+            stream.barrier()
+            equal(len(text_of(friend.message(), CLIENT + "body")), total - len(
+                f"<message to='{friend.jid}' type='headline'><body></body></message>"))
+            stream.close()
+        else:
+            equal(stream.stream_error(), "policy-violation")
+    for total, ok in ((16 * 1024, True), (16 * 1024 + 1, False)):
+        stream = at("tls")
+        stream.send(padded(total, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='", "'/>"))
+        if ok:
+            equal([local(c) for c in stream.read()][0], "invalid-mechanism")
+            stream.drop()
+        else:
+            equal(stream.stream_error(), "policy-violation")
+    nothing_came_through()
+
+
+def test_size_limit_in_other_shapes():
+    # Nothing ends, and still it is bounded: a name, an attribute, text, many texts, a declaration.
+    for head, grain in (("<", "n"), ("<message a='", "v"), ("<message><body>", "t"), ("<message><body>", "<b/>t"),
+                        ("<message><body><![CDATA[", "c"), ("<message ", "a='' "), ("<message><body>&", "e")):
+        stream = at("ready")
+        try:
+            stream.send(head)
+            for _ in range(40):
+                stream.send(grain * (16384 // len(grain)))
+        except OSError:
+            pass
+        got = stream.stream_error()
+        check(got in ("policy-violation", "not-well-formed"), f"{head} {grain}: {got}")
+
+
+def test_whitespace_flood():
+    stream = at("ready")
+    before = relay.rss_kib()
+    for _ in range(200):
+        stream.send(" \n" * 32768)
+    stream.barrier(60)
+    check(SANITIZED or relay.rss_kib() - before < 4096, "memory")
+    stream.close()
+
+
+def test_amplifiers_before_authentication():
+    # X8: 1,000 connections that hold the most that one may before logging in: below 64 KiB each.
+    count = 1000 if not SANITIZED else 100
+    before = relay.rss_kib()
+    streams = []
+    shapes = ["<auth " + "".join(f"a{i}='' " for i in range(60)), "<auth>" + "<a>" * 60, "<auth>" + "<a b='c'/>" * 1500,
+              "<auth>" + "x" * 15000, "<auth a='" + "x" * 15000]
+    for i in range(count):
+        stream = Stream(relay, direct=True, tls_context=CONTEXT)
+        stream.open(features=False)
+        stream.send(shapes[i % len(shapes)])
+        streams.append(stream)
+    time.sleep(0.5)
+    each = (relay.rss_kib() - before) / count
+    for stream in streams:
+        stream.drop()
+    print(f"  {each:.0f} KiB a connection before authentication")
+    check(SANITIZED or each < 64, f"{each:.0f} KiB a connection")
+
+
+def test_parser_is_replaced_only_after_the_return():
+    # X15: what restarts a stream comes in one segment with what follows it.
+    for _ in range(20):
+        stream = at("tls")
+        scram = Scram("SCRAM-SHA-256", jid.partition("@")[0], PASSWORD)
+        _, challenge = stream.sasl("SCRAM-SHA-256", scram.first())
+        answer = base64.b64encode(scram.final(challenge)).decode()
+        header = (f"<?xml version='1.0'?><stream:stream xmlns='jabber:client' to='{HOST}' version='1.0' "
+                  "xmlns:stream='http://etherx.jabber.org/streams'>")
+        stream.send(f"<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{answer}</response>{header}"
+                    "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq></stream:stream>")
+        # A client that does not wait for success breaks RFC 6120 6.4.6; it is served or closed, never worse.
+        try:
+            stream.read()
+            stream._new_parser()
+            while True:
+                stream.read(5)
+        except (Closed, AssertionError, TimeoutError):
+            stream.drop()
+
+
+def reset(sock):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def churn(count):
+    header = (f"<stream:stream xmlns='jabber:client' to='{HOST}' version='1.0' "
+              "xmlns:stream='http://etherx.jabber.org/streams'>").encode()
+    hello = bytes.fromhex("16030100c8010000c40303") + bytes(120)
+    for i in range(count):
+        kind = i % 6
+        sock = socket.create_connection(("127.0.0.1", relay.tls_port if kind == 4 else relay.port), 10)
+        if kind == 1:
+            sock.sendall(header + b"<mess")
+        elif kind == 2:
+            sock.sendall(header + b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>" + hello)
+        elif kind == 3:
+            sock.sendall(header + b"</stream:stream>")
+        elif kind == 4:
+            sock.sendall(hello)
+        elif kind == 5:
+            sock.sendall(b"\x00\xff<")
+        if i % 2:
+            reset(sock)
+        else:
+            sock.close()
+
+
+def test_connections_leave_nothing():
+    # X9: the slope of memory over 10,000 connections (1,000,000 with --long) is nil after warming up
+    churn(1500)
+    settle()
+    before, fds = relay.rss_kib(), relay.fds()
+    churn(1000000 if LONG else 10000 if not SANITIZED else 2000)
+    settle()
+    grown = relay.rss_kib() - before
+    print(f"  {grown} KiB grown")
+    check(SANITIZED or grown < 1024, f"{grown} KiB grown")
+    check(relay.fds() <= fds + 2, f"{relay.fds() - fds} descriptors left")
+
+
+def settle():
+    eventually(lambda: relay.fds() < 60, 15, "the connections are gone")
+    time.sleep(0.2)
+
+
+def test_slow_and_silent():
+    # X14: 1,000 connections in each phase of saying nothing; all are closed by the phase's deadline, others log in.
+    count = 200
+    phases = []
+    for i in range(count):
+        kind = i % 5
+        sock = socket.create_connection(("127.0.0.1", relay.tls_port if kind == 1 else relay.port), 10)
+        if kind == 1:
+            sock.sendall(b"\x16\x03\x01\x00\xc8\x01\x00")
+        elif kind == 2:
+            sock.sendall(b"<stream:stream xmlns='jab")
+        elif kind in (3, 4):
+            stream = Stream(relay, direct=True, tls_context=CONTEXT)
+            sock.close()
+            stream.open()
+            stream.send("<auth xmlns='urn:ietf" if kind == 3 else " ")
+            sock = stream.sock
+        phases.append((kind, sock, time.monotonic()))
+    logins = []
+    open_ones = dict(enumerate(phases))
+    closed_after = {k: [] for k in range(5)}
+    end = time.monotonic() + 45
+    trickle = time.monotonic()
+    while open_ones and time.monotonic() < end:
+        if time.monotonic() - trickle > 3:
+            trickle = time.monotonic()
+            for kind, sock, _ in open_ones.values():        # a byte now and then moves no deadline
+                try:
+                    sock.send(b" " if kind in (0, 4) else b"x" if kind == 3 else b"")
+                except OSError:
+                    pass
+        start = time.monotonic()
+        login(relay, jid).close()
+        logins.append(time.monotonic() - start)
+        for i, (kind, sock, begun) in list(open_ones.items()):
+            sock.settimeout(0)
+            try:
+                if sock.recv(4096) == b"":
+                    raise ConnectionError
+            except (BlockingIOError, ssl.SSLWantReadError):
+                continue
+            except OSError:
+                closed_after[kind].append(time.monotonic() - begun)
+                sock.close()
+                del open_ones[i]
+        time.sleep(0.1)
+    left = {k: sum(1 for kind, _, _ in open_ones.values() if kind == k) for k in range(5)}
+    check(not open_ones, f"still open after 45 s, by phase: {left}")
+    logins.sort()
+    print("  closed after " + ", ".join(f"{max(v):.0f} s" for v in closed_after.values() if v)
+          + f"; logins meanwhile p99 {logins[int(len(logins) * 0.99)]:.2f} s")
+    check(logins[int(len(logins) * 0.99)] < (1 if not SANITIZED else 5), "logins meanwhile")
+
+
+def test_client_that_never_reads():
+    # Its queue is bounded and it alone pays (X14).
+    jid2 = relay.user()
+    deaf = login(relay, jid2, auto_pong=False)
+    deaf.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sender = at("ready")
+    before = relay.rss_kib()
+    body = "y" * 60000
+    for i in range(300):
+        sender.send(f"<message to='{deaf.jid}' type='headline' id='h{i}'><body>{body}</body></message>")
+        if i % 20 == 19:
+            sender.barrier(60)
+    grown = relay.rss_kib() - before
+    check(SANITIZED or grown < 12000, f"{grown} KiB held for one who does not read")
+    sender.close()
+    deaf.drop()
+
+
+def test_last_nobody_was_disturbed_and_memory_is_flat():
+    slowest = bystander.verdict(5 if not SANITIZED else 20)
+    friend.close()
+    time.sleep(0.5)
+    grown = relay.rss_kib() - start_rss
+    print(f"  bystander p99 {slowest * 1000:.0f} ms; {grown} KiB grown over all")
+    check(SANITIZED or grown < GROWTH, f"{grown} KiB grown over all")
+    login(relay, jid).close()
+
+
+CONTEXT = context(alpn=["xmpp-client"])
+main()
