@@ -45,9 +45,7 @@ copy_into(struct store *store, const char *file, char **error_r)
 
 	if (db == NULL)
 		return false;
-	bool good = db_run(db, SQL_BACKUP, v_text(file)) == DB_OK;
-	if (!good)
-		*error_r = xasprintf("%s: the copy failed: %s", file, db_message(db));
+	bool good = db_copy(db, file, error_r);
 	db_close(&db);
 	if (good && !sync_copy(file)) {
 		*error_r = xasprintf("%s: %s", file, strerror(errno));

@@ -8,14 +8,9 @@
  *        v
  *     one by one: the failing ones are told theirs, the rest is committed
  *        | no room: the reserve is let go, what needs room is refused, the rest is tried again
- *
- * DIAGNOSTICS: ends the process with 74 (EX_IOERR) when the disk did not take what fsync was to give it: its answer to a second
- * fsync would be worth nothing.
  */
 #include "config.h"
 
-#include <sysexits.h>
-#include <unistd.h>
 #include "relay/log.h"
 #include "relay/store/store-private.h"
 
@@ -74,7 +69,7 @@ apply_alone(struct db *db, struct txn *txn)
 	result = apply(db, txn);
 	if (result == DB_OK)
 		return db_savepoint_end(db, true);
-	if (result == DB_FULL || result == DB_SYNC)
+	if (result == DB_FULL)
 		return result;
 	decide(txn, result == DB_CONFLICT ? TXN_CONFLICT : TXN_FAILED);
 	return db_in_transaction(db) ? db_savepoint_end(db, false) : result;
@@ -133,9 +128,6 @@ batch_run(struct db *db, struct reserve *reserve, struct txn *first)
 			if (++busy == BUSY_TRIES)
 				decide_rest(first, TXN_FAILED, false);
 			break;
-		case DB_SYNC:
-			log_error(NULL, "the disk does not keep what it is given: stopping, nothing more is acknowledged");
-			_exit(EX_IOERR);
 		case DB_CONFLICT:
 		case DB_ERROR:
 			/* At once: look for the one. One by one: it is decided already, unless begin or commit failed. */

@@ -5,7 +5,9 @@
  * db_checkpoint() makes one, and only the relay's writer calls it, because SQLite before 3.51.3 can lose commits when one
  * connection checkpoints while another starts the log anew.
  *
- * DIAGNOSTICS: errors are logged here, once, with SQLite's words; DB_FULL, DB_BUSY and DB_SYNC are for the caller to say.
+ * DIAGNOSTICS: errors are logged here, once, with SQLite's words; DB_FULL and DB_BUSY are for the caller to say. When the disk did
+ * not take what fsync was to give it, the process ends with 74 (EX_IOERR) after a line: its answer to a second fsync would be worth
+ * nothing, so nothing may be acknowledged any more.
  */
 #include "config.h"
 
@@ -19,6 +21,7 @@
 #include <string.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 #include "proto/mem.h"
 #include "relay/log.h"
@@ -56,7 +59,11 @@ classify(struct db *db, int code)
 	if (code == SQLITE_IOERR_SHMSIZE || ((reason == EDQUOT || reason == ENOSPC) && code == SQLITE_IOERR_WRITE))
 		return DB_FULL;
 	log_error(NULL, "database: %s (%s)", sqlite3_errmsg(db->handle), strerror(reason));
-	return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ? DB_SYNC : DB_ERROR;
+	if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
+		log_error(NULL, "the disk does not keep what it is given: stopping, nothing more is acknowledged");
+		_exit(EX_IOERR);
+	}
+	return DB_ERROR;
 }
 
 static int
@@ -317,12 +324,6 @@ col_blob(struct stmt *stmt, int n, size_t *len_r)
 	return bytes;
 }
 
-const char *
-db_message(struct db *db)
-{
-	return sqlite3_errmsg(db->handle);
-}
-
 int64_t
 db_changes(struct db *db)
 {
@@ -400,4 +401,18 @@ db_checkpoint(struct db *db, bool all, int64_t *copied_r)
 
 	*copied_r = copied < 0 ? 0 : copied;
 	return code == SQLITE_OK ? DB_OK : classify(db, code);
+}
+
+/* By hand and not through classify(): a copy on a bad stick is no reason to stop. */
+bool
+db_copy(struct db *db, const char *file, char **error_r)
+{
+	sqlite3_stmt *stmt = prepared(db, SQL_COPY);
+	bool good = stmt != NULL && sqlite3_bind_text(stmt, 1, file, -1, SQLITE_STATIC) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_DONE;
+
+	if (!good)
+		*error_r = xasprintf("%s: %s", file, sqlite3_errmsg(db->handle));
+	sqlite3_reset(stmt);
+	return good;
 }

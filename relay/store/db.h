@@ -2,7 +2,7 @@
  * store/db.h -- one SQLite connection: the only file that sees the library.
  *
  * A connection belongs to one thread at a time. Every statement is a row of sql.c, prepared at its first use and kept; values are
- * only ever bound. Results say what the caller has to do, not what SQLite called it.
+ * only ever bound. Results say what the caller has to do, not what SQLite called it. An fsync that fails ends the process (74).
  */
 #ifndef RELAY_STORE_DB_H
 #define RELAY_STORE_DB_H
@@ -22,7 +22,6 @@ enum db_result {
 	DB_CONFLICT, /* a condition of the operation did not hold */
 	DB_FULL,     /* no room on the disk */
 	DB_BUSY,     /* another program holds the write lock longer than we wait */
-	DB_SYNC,     /* the disk did not keep what it was given: nothing may be acknowledged any more */
 	DB_ERROR,    /* anything else, logged */
 };
 
@@ -61,7 +60,6 @@ void db_end(struct stmt *stmt);
 int64_t col_int(struct stmt *stmt, int n);
 const char *col_text(struct stmt *stmt, int n); /* NULL for NULL */
 const void *col_blob(struct stmt *stmt, int n, size_t *len_r);
-const char *db_message(struct db *db); /* of the last error; borrowed */
 /* One number: the first column of the first row; DB_CONFLICT when there is none. */
 enum db_result db_number(struct db *db, enum sql id, struct value value, int64_t *number_r);
 /* Rows that the last db_run touched; the row id it inserted. */
@@ -81,6 +79,8 @@ int64_t *db_mark(struct db *db);
 int64_t db_wal_frames(const struct db *db);
 /* Copy the log into the file as far as readers allow; all: empty the log too. *copied_r: frames that are in the file. */
 enum db_result db_checkpoint(struct db *db, bool all, int64_t *copied_r);
+/* One moment of the database into an empty file. false: *error_r. */
+bool db_copy(struct db *db, const char *file, char **error_r);
 
 static inline struct value
 v_int(int64_t number)

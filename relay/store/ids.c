@@ -23,7 +23,8 @@ static void
 install_spare(struct ids *ids)
 {
 	/* Ids that ran on past the end may have eaten into it. */
-	ids->next = ids->next > ids->spare && ids->next < ids->spare_end ? ids->next : ids->spare;
+	if (ids->next < ids->spare)
+		ids->next = ids->spare;
 	ids->end = ids->spare_end;
 	ids->spare = ids->spare_end = 0;
 }

@@ -18,12 +18,17 @@
 #include "relay/net/clock.h"
 #include "relay/store/store-private.h"
 
+enum {
+	ROOM_TO_MAKE = 2 * RESERVE_BYTES,
+	ROOM_TO_OPEN = 1 << 20, /* the index of the write-ahead log has to be made before anything can be read */
+};
+
 static bool
-room_is_there(const struct reserve *reserve)
+room_is_there(const struct reserve *reserve, uint64_t bytes)
 {
 	struct statvfs disk;
 	char *folder = xstrndup(reserve->path, (size_t)(strrchr(reserve->path, '/') - reserve->path));
-	bool there = statvfs(folder, &disk) != 0 || (uint64_t)disk.f_bavail * disk.f_frsize >= 2 * (uint64_t)RESERVE_BYTES;
+	bool there = statvfs(folder, &disk) != 0 || (uint64_t)disk.f_bavail * disk.f_frsize >= bytes;
 
 	free(folder);
 	return there;
@@ -49,11 +54,14 @@ reserve_open(struct reserve *reserve, const char *dir)
 	struct stat already;
 
 	reserve->path = xasprintf("%s/reserve", dir);
-	if (stat(reserve->path, &already) == 0 && already.st_size == RESERVE_BYTES)
+	bool there = stat(reserve->path, &already) == 0 && already.st_size == RESERVE_BYTES;
+	if (there && room_is_there(reserve, ROOM_TO_OPEN))
 		return;
-	reserve->out = !room_is_there(reserve) || !make(reserve);
-	if (reserve->out)
-		log_warn(NULL, "disk full: no room for the reserve of 4 MiB; new messages are refused");
+	reserve->out = there || !room_is_there(reserve, ROOM_TO_MAKE) || !make(reserve);
+	if (!reserve->out)
+		return;
+	unlink(reserve->path);
+	log_warn(NULL, "disk full: new messages are refused until there is room");
 }
 
 void
@@ -82,7 +90,7 @@ reserve_is_whole(struct reserve *reserve)
 	if (now_mono() - reserve->retried < 1000)
 		return false;
 	reserve->retried = now_mono();
-	if (!room_is_there(reserve) || !make(reserve))
+	if (!room_is_there(reserve, ROOM_TO_MAKE) || !make(reserve))
 		return false;
 	reserve->out = false;
 	log_info(NULL, "there is room on the disk again");

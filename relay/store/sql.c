@@ -106,7 +106,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_READ_INVITE] = "SELECT token, node, created, expires, used FROM invite WHERE token = ?1",
 	[SQL_READ_INVITES] = "SELECT token, node, created, expires, used FROM invite ORDER BY created, token",
 
-	[SQL_BACKUP] = "VACUUM INTO ?1",
+	[SQL_COPY] = "VACUUM INTO ?1",
 };
 
 const char *

@@ -83,6 +83,8 @@ struct upkeep {
 	bool gone;        /* accounts may wait to be cleared away */
 	bool tool;        /* the relay does the rest */
 };
+/* Has one of these transactions left work behind? */
+void upkeep_note(struct upkeep *upkeep, const struct txn *first);
 /* idle: nobody waits. Returns true when there is more to do soon. */
 bool upkeep_slice(struct upkeep *upkeep, struct db *db, bool idle);
 

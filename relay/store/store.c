@@ -84,7 +84,6 @@ recover(struct store *store, char **error_r)
 	case DB_FULL:
 		log_warn(NULL, "disk full: the write-ahead log stays as it is");
 		return true;
-	case DB_SYNC:
 	case DB_ERROR:
 		break;
 	}
@@ -98,12 +97,12 @@ open_files(struct store *store, unsigned busy_ms, char **error_r)
 	bool tool = store->lock < 0;
 
 	store->path = xasprintf("%s/lazo.db", store->dir);
+	if (!tool) /* before the database: on a full disk it needs that room to open */
+		reserve_open(&store->reserve, store->dir);
 	store->db = db_open(store->path, busy_ms, CACHE_WRITER_KIB, error_r);
 	if (store->db == NULL || (!tool && !recover(store, error_r)) || !sync_folder(store->dir, error_r) ||
 	    !db_migrate(store->db, store->path, error_r))
 		return false;
-	if (!tool)
-		reserve_open(&store->reserve, store->dir);
 	store->upkeep.tool = tool;
 	store->upkeep.gone = !tool;
 	return ids_open(store, error_r);

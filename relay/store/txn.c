@@ -157,6 +157,7 @@ txn_submit(struct txn **handle, txn_done_fn *done, void *arg)
 	txn_list_init(&alone);
 	txn_list_add(&alone, txn);
 	batch_run(store->db, &store->reserve, txn);
+	upkeep_note(&store->upkeep, txn);
 	txn_list_finish(&alone);
 	while (upkeep_slice(&store->upkeep, store->db, true))
 		continue;

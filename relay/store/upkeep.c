@@ -3,7 +3,7 @@
  *
  * - Checkpoints: the log's frames are copied into the file when enough have gathered, sooner when nobody waits.
  * - Deleted accounts: what they owned is cleared away, some hundred rows a transaction.
- * - Free pages: given back to the disk, 100 a transaction, when they are a quarter MiB and more... and nobody waits.
+ * - Free pages: given back to the disk, 100 a transaction, while there are 8 MiB of them and nobody waits.
  */
 #include "config.h"
 
@@ -110,6 +110,14 @@ give_back(struct db *db)
 	if (stmt != NULL)
 		db_end(stmt);
 	return pages >= PAGES_FREE && db_run0(db, SQL_FREE_SLICE) == DB_OK;
+}
+
+void
+upkeep_note(struct upkeep *upkeep, const struct txn *first)
+{
+	for (const struct txn *txn = first; txn != NULL; txn = txn->next)
+		for (const struct txn_op *op = txn->first; op != NULL; op = op->next)
+			upkeep->gone = upkeep->gone || op->op.kind == OP_ACCOUNT_DEL;
 }
 
 bool

@@ -66,9 +66,7 @@ commit_next(struct writer *writer)
 	pthread_mutex_unlock(&writer->lock);
 
 	batch_run(store->db, &store->reserve, batch.first);
-	for (struct txn *txn = batch.first; txn != NULL; txn = txn->next)
-		for (struct txn_op *op = txn->first; op != NULL; op = op->next)
-			store->upkeep.gone = store->upkeep.gone || op->op.kind == OP_ACCOUNT_DEL;
+	upkeep_note(&store->upkeep, batch.first);
 
 	pthread_mutex_lock(&writer->lock);
 	*writer->told.last = batch.first;
@@ -92,6 +90,8 @@ writer_thread(void *arg)
 		if (work)
 			commit_next(writer);
 		pthread_mutex_unlock(&writer->lock);
+		/* A tool may have deleted an account and not come to the end of it. */
+		store->upkeep.gone = store->upkeep.gone || (!work && wait == IDLE_LATER_MS);
 		bool more = upkeep_slice(&store->upkeep, store->db, !work);
 		wait = more ? 1 : work ? IDLE_SOON_MS : IDLE_LATER_MS;
 		pthread_mutex_lock(&writer->lock);
