@@ -6,15 +6,17 @@
  *                                               outbox_unsent                        DELIVERED (0184),
  *                                                                                    DISPLAYED (0333)
  *
- * outbox_cancel: WAITING, READY -> CANCELLED. outbox_refused: -> REFUSED(reason). outbox_retry: back to READY.
+ * outbox_cancel: WAITING, READY -> CANCELLED. outbox_refused: -> REFUSED(reason). outbox_retry: back to
+ * READY.
  *
  * Once outbox_send() has answered, ciphertext, ratchet, history and outbox row are on disk: one transaction.
  * What is sent again is sent in the same bytes. Without keys the text waits here, is said to wait, and never
  * goes in clear. States are enum sent of history.h.
  *
- * Beside messages the outbox carries what must not be lost either: receipts, markers, empty OMEMO messages and
- * supplements (<same-as xmlns='urn:lazo:custody:0' id=/>) for devices that the recipient added before delivery;
- * these leave when accepted. Each call below is its own transaction, or part of the one that is open.
+ * Beside messages the outbox carries what must not be lost either: receipts, markers, empty OMEMO messages
+ * and supplements (<same-as xmlns='urn:lazo:custody:0' id=/>) for devices that the recipient added before
+ * delivery; these leave when accepted. Each call below is its own transaction, or part of the one that is
+ * open.
  */
 #ifndef CLIENT_OUTBOX_H
 #define CLIENT_OUTBOX_H
@@ -100,6 +102,8 @@ size_t outbox_list(struct db *db, struct arena *arena, int64_t account,
 bool outbox_cancel(struct db *db, int64_t account, int64_t id,
 		   int64_t now); /* false: none such, or already sent */
 bool outbox_retry(struct db *db, int64_t account, int64_t id, int64_t now); /* 0: all refused and sent */
+
+int64_t outbox_by_origin(struct db *db, int64_t account, const char *to, const char *origin_id); /* 0: none */
 
 /* Called by the inbox, and by the person's reading. */
 void outbox_receipt(struct db *db, int64_t account, const char *from, const char *origin_id, bool displayed);

@@ -37,6 +37,18 @@ account_find(struct db *db, struct arena *arena, const char *jid, struct account
 	return true;
 }
 
+bool
+account_by_id(struct db *db, struct arena *arena, int64_t id, struct account *account_r)
+{
+	*account_r = (struct account){ 0 };
+	sqlite3_stmt *row = db_query(db, "SELECT " COLUMNS " FROM account WHERE id = ?", INT(id));
+	if (!db_next(db, row))
+		return false;
+	*account_r = account_row(arena, row);
+	db_done(row);
+	return true;
+}
+
 size_t
 account_list(struct db *db, struct arena *arena, struct account **list_r)
 {
@@ -79,6 +91,10 @@ account_delete(struct db *db, int64_t account)
 {
 	db_run(db, "DELETE FROM setting WHERE account = ?", INT(account));
 	db_run(db, "DELETE FROM outbox_target WHERE message IN (SELECT id FROM message WHERE account = ?)",
+	       INT(account));
+	db_run(db,
+	       "INSERT INTO words(words, rowid, body) SELECT 'delete', id, body FROM message WHERE account = "
+	       "? AND body <> ''",
 	       INT(account));
 	db_run(db, "DELETE FROM message WHERE account = ?", INT(account));
 	db_run(db, "DELETE FROM account WHERE id = ?", INT(account)); /* the rest goes by ON DELETE CASCADE */

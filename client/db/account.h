@@ -26,6 +26,7 @@ struct account {
 /* All with text in the arena. */
 bool account_find(struct db *db, struct arena *arena, const char *jid,
 		  struct account *account_r); /* NULL jid: the standard one */
+bool account_by_id(struct db *db, struct arena *arena, int64_t id, struct account *account_r);
 size_t account_list(struct db *db, struct arena *arena, struct account **list_r);
 
 /* In a transaction. The first account made becomes the standard one. Adding one that is there gives its id.

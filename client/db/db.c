@@ -101,6 +101,13 @@ statement_place(const struct db *db, const char *sql)
 	return place;
 }
 
+static _Noreturn void
+statement_die(const struct db *db, const char *sql)
+{
+	fprintf(stderr, "lazo.db: %s: %s\n", sqlite3_errmsg(db->handle), sql);
+	abort();
+}
+
 static sqlite3_stmt *
 statement_get(struct db *db, const char *sql)
 {
@@ -111,7 +118,8 @@ statement_get(struct db *db, const char *sql)
 	sqlite3_stmt *stmt = NULL;
 	int code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
 	if (code != SQLITE_OK) {
-		assert(code != SQLITE_ERROR); /* our SQL does not fit our schema */
+		if (code == SQLITE_ERROR)
+			statement_die(db, sql); /* our SQL does not fit our schema: a bug */
 		db_fail(db, code);
 		return NULL;
 	}

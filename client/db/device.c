@@ -23,6 +23,7 @@
 
 enum {
 	FAILED_WAIT = 60 * 60 * 1000,      /* ms before a failed fetch is tried again */
+	HEAL_WAIT = 24 * 60 * 60 * 1000,   /* between two healings of one device */
 	ABSENT_WAIT = 24 * 60 * 60 * 1000, /* and one that found nothing */
 };
 
@@ -217,6 +218,33 @@ device_list_want(struct db *db, int64_t account, const char *jid)
 	    INT(account), TEXT(jid));
 }
 
+void
+device_assume_listed(struct db *db, int64_t account, const char *jid, uint32_t id)
+{
+	db_run(db, "UPDATE device SET listed = 1 WHERE account = ? AND jid = ? AND device = ?", INT(account),
+	       TEXT(jid), INT(id));
+	db_run(db, "UPDATE contact SET list_fetched = 0 WHERE account = ? AND jid = ?", INT(account),
+	       TEXT(jid));
+}
+
+void
+device_set_answer(struct db *db, int64_t account, const char *jid, uint32_t id, bool answer)
+{
+	db_run(
+	    db,
+	    "UPDATE device SET answer = ?4 WHERE account = ?1 AND jid = ?2 AND device = ?3 AND answer <> ?4",
+	    INT(account), TEXT(jid), INT(id), INT(answer));
+}
+
+void
+device_heal(struct db *db, int64_t account, const char *jid, uint32_t id, int64_t now)
+{
+	db_run(db,
+	       "UPDATE device SET answer = 1, healed = ?4 WHERE account = ?1 AND jid = ?2 AND device = ?3"
+	       " AND (healed < ?4 - ?5 OR healed > ?4)",
+	       INT(account), TEXT(jid), INT(id), INT(now), INT(HEAL_WAIT));
+}
+
 static void
 want_add(struct arena *arena, sqlite3_stmt *row, struct device_want **list_r, size_t *count, size_t *room)
 {
@@ -247,6 +275,18 @@ device_wanted(struct db *db, struct arena *arena, int64_t account, int64_t now, 
 	    " AND NOT EXISTS(SELECT 1 FROM own_device o JOIN account a ON a.id = o.account"
 	    "  WHERE o.account = d.account AND o.device = d.device AND a.jid = d.jid) ORDER BY d.id",
 	    INT(account), INT(TRUST_REJECTED), INT(now - FAILED_WAIT), INT(now - age_ms));
+	while (db_next(db, row))
+		want_add(arena, row, list_r, &count, &room);
+	return count;
+}
+
+size_t
+device_answers(struct db *db, struct arena *arena, int64_t account, struct device_want **list_r)
+{
+	size_t count = 0, room = 0;
+	*list_r = NULL;
+	sqlite3_stmt *row =
+	    db_query(db, "SELECT jid, device FROM device WHERE account = ? AND answer = 1", INT(account));
 	while (db_next(db, row))
 		want_add(arena, row, list_r, &count, &room);
 	return count;

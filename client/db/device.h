@@ -83,7 +83,16 @@ void device_heard(struct db *db, int64_t account, const char *jid, uint32_t id, 
 bool device_set_list(struct db *db, int64_t account, const char *jid, const uint32_t *ids, size_t count,
 		     int64_t now);
 bool device_list_known(struct db *db, int64_t account, const char *jid); /* was fetched, be it empty */
-void device_list_want(struct db *db, int64_t account, const char *jid);  /* is out of date: fetch it again */
+/* Nobody's list was seen, but this device is surely theirs (a card, a first message): as if listed, and to be
+ * fetched. */
+void device_assume_listed(struct db *db, int64_t account, const char *jid, uint32_t id);
+void device_list_want(struct db *db, int64_t account, const char *jid); /* is out of date: fetch it again */
+
+/* An empty message should go to this device, to complete its session or to heal it: healing once a day at
+ * most. */
+void device_set_answer(struct db *db, int64_t account, const char *jid, uint32_t id, bool answer);
+void device_heal(struct db *db, int64_t account, const char *jid, uint32_t id, int64_t now);
+size_t device_answers(struct db *db, struct arena *arena, int64_t account, struct device_want **list_r);
 
 /* Fingerprints: 64 hex digits; in 8 groups of 8 for people. */
 void device_fingerprint(char out[static FINGERPRINT_LEN + 1], const uint8_t identity[static IDENTITY_LEN]);

@@ -81,12 +81,20 @@ history_add(struct db *db, const struct message *m)
 	       TEXT(text_or_null(m->origin_id)), TEXT(text_or_null(m->stanza_id)),
 	       TEXT(m->body ? m->body : ""), INT(m->way), INT(m->encrypted), INT(m->trust), INT(m->device),
 	       INT(m->unreadable), INT(m->sent), TEXT(m->reason ? m->reason : ""), INT(m->markable));
-	return db_error(db) ? 0 : db_last_id(db);
+	int64_t id = db_error(db) ? 0 : db_last_id(db);
+	if (m->body && m->body[0] != '\0')
+		db_run(db, "INSERT INTO words(rowid, body) VALUES(?, ?)", INT(id), TEXT(m->body));
+	return id;
 }
 
 void
 history_delete(struct db *db, int64_t id)
 {
+	/* FTS5 with external content: told what goes, by what it was (sqlite.org/fts5.html, 4.4.3) */
+	db_run(db,
+	       "INSERT INTO words(words, rowid, body) SELECT 'delete', id, body FROM message WHERE id = ? "
+	       "AND body <> ''",
+	       INT(id));
 	db_run(db, "DELETE FROM message WHERE id = ?", INT(id));
 }
 
@@ -95,6 +103,13 @@ history_set_sent(struct db *db, int64_t id, enum sent state, const char *reason)
 {
 	db_run(db, "UPDATE message SET sent = ?2, reason = ?3 WHERE id = ?1", INT(id), INT(state),
 	       TEXT(reason ? reason : ""));
+}
+
+void
+history_set_encrypted(struct db *db, int64_t id, uint32_t device)
+{
+	db_run(db, "UPDATE message SET encrypted = 1, device = ?2, trust = ?3 WHERE id = ?1", INT(id),
+	       INT(device), INT(TRUST_VERIFIED));
 }
 
 void
@@ -191,27 +206,39 @@ words_query(struct arena *arena, const char *typed)
 	return text;
 }
 
+/* One conversation goes by its index, everything by id. */
+#define LIST_SQL(scope, order)                                                                               \
+	"SELECT " COLUMNS " FROM message WHERE " scope                                                       \
+	" AND id > ?3 AND id < ?4 AND (?5 = 0 OR ?5 = 1 + (sent <> 0))"                                      \
+	" AND (?6 IS NULL OR id IN (SELECT rowid FROM words WHERE words MATCH ?6)) ORDER BY id " order       \
+	" LIMIT ?7"
+#define SCOPE_PEER "account = ?1 AND peer = ?2"
+#define SCOPE_ALL  "(?1 = 0 OR account = ?1) AND (?2 IS NULL OR peer = ?2)"
+
+static const char *
+list_sql(const struct history_query *query)
+{
+	static const char peer[] = LIST_SQL(SCOPE_PEER, ""), peer_newest[] = LIST_SQL(SCOPE_PEER, "DESC");
+	static const char all[] = LIST_SQL(SCOPE_ALL, ""), all_newest[] = LIST_SQL(SCOPE_ALL, "DESC");
+	if (query->account && query->peer)
+		return query->newest ? peer_newest : peer;
+	return query->newest ? all_newest : all;
+}
+
 size_t
 history_list(struct db *db, struct arena *arena, const struct history_query *query, struct message **list_r)
 {
-	static const char forward[] =
-	    "SELECT " COLUMNS " FROM message WHERE (?1 = 0 OR account = ?1) AND (?2 IS NULL OR peer = ?2)"
-	    " AND id > ?3 AND id < ?4 AND (NOT ?5 OR sent = 0)"
-	    " AND (?6 IS NULL OR id IN (SELECT rowid FROM words WHERE words MATCH ?6)) ORDER BY id LIMIT ?7";
-	static const char backward[] =
-	    "SELECT " COLUMNS " FROM message WHERE (?1 = 0 OR account = ?1) AND (?2 IS NULL OR peer = ?2)"
-	    " AND id > ?3 AND id < ?4 AND (NOT ?5 OR sent = 0)"
-	    " AND (?6 IS NULL OR id IN (SELECT rowid FROM words WHERE words MATCH ?6)) ORDER BY id DESC "
-	    "LIMIT ?7";
 	size_t count = 0, room = 0;
 	const char *words = query->words ? words_query(arena, query->words) : NULL;
 	*list_r = NULL;
 	if (words && words[0] == '\0')
 		return 0;
-	sqlite3_stmt *row = db_query(
-	    db, query->newest ? backward : forward, INT(query->account), TEXT(query->peer), INT(query->since),
-	    INT(query->before ? query->before : INT64_MAX), INT(query->received_only), TEXT(words),
-	    INT(query->limit ? (int64_t)query->limit : LIST_MOST));
+	sqlite3_stmt *row = db_query(db, list_sql(query), INT(query->account), TEXT(query->peer),
+				     INT(query->since), INT(query->before ? query->before : INT64_MAX),
+				     INT(query->sent_only       ? 2
+					 : query->received_only ? 1
+								: 0),
+				     TEXT(words), INT(query->limit ? (int64_t)query->limit : LIST_MOST));
 	while (db_next(db, row))
 		*(struct message *)db_list_add(arena, list_r, &count, &room, sizeof **list_r) =
 		    history_row(arena, row);

@@ -76,6 +76,7 @@ const char *way_word(enum way way);
 int64_t history_add(struct db *db, const struct message *message);
 void history_delete(struct db *db, int64_t id);
 void history_set_sent(struct db *db, int64_t id, enum sent state, const char *reason);
+void history_set_encrypted(struct db *db, int64_t id, uint32_t device); /* written by our device, encrypted */
 void history_set_stanza_id(struct db *db, int64_t id, const char *stanza_id); /* only where there is none */
 
 bool history_get(struct db *db, struct arena *arena, int64_t id, struct message *message_r);
@@ -93,6 +94,7 @@ struct history_query {
 	int64_t since;      /* ids greater than this */
 	int64_t before;     /* ids less than this; 0: no end */
 	bool received_only; /* not what we wrote on this device */
+	bool sent_only;     /* only what we wrote */
 	bool newest;        /* the last `limit` rather than the first; still oldest first in the answer */
 	size_t limit;       /* 0: 1000 */
 };

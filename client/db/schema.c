@@ -46,10 +46,6 @@ static const char messages[] =
     "CREATE INDEX message_stanza ON message(account, stanza_id) WHERE stanza_id IS NOT NULL;"
     "CREATE VIRTUAL TABLE words USING fts5(body, content='message', content_rowid='id',"
     " tokenize='unicode61 remove_diacritics 2');"
-    "CREATE TRIGGER message_added AFTER INSERT ON message WHEN new.body <> '' BEGIN"
-    " INSERT INTO words(rowid, body) VALUES(new.id, new.body); END;"
-    "CREATE TRIGGER message_removed AFTER DELETE ON message WHEN old.body <> '' BEGIN"
-    " INSERT INTO words(words, rowid, body) VALUES('delete', old.id, old.body); END;"
     "CREATE TABLE outbox("
     " id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,"
     " kind INTEGER NOT NULL, message INTEGER NOT NULL DEFAULT 0, recipient TEXT NOT NULL, origin_id TEXT NOT "
@@ -70,7 +66,8 @@ static const char messages[] =
     " stanza_id TEXT, delay INTEGER NOT NULL, reason INTEGER NOT NULL, message INTEGER NOT NULL,"
     " received INTEGER NOT NULL, deadline INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,"
     " UNIQUE(account, peer, digest));"
-    "CREATE INDEX pending_deadline ON pending_decrypt(deadline);";
+    "CREATE INDEX pending_deadline ON pending_decrypt(deadline);"
+    "CREATE INDEX pending_message ON pending_decrypt(message);";
 
 static const char keys[] =
     "CREATE TABLE device("
@@ -78,7 +75,8 @@ static const char keys[] =
     "NULL,"
     " device INTEGER NOT NULL, identity BLOB, offered BLOB, trust INTEGER NOT NULL, listed INTEGER NOT NULL,"
     " added INTEGER NOT NULL, heard INTEGER NOT NULL DEFAULT 0, bundle_failed INTEGER NOT NULL DEFAULT 0,"
-    " UNIQUE(account, jid, device));"
+    " answer INTEGER NOT NULL DEFAULT 0," /* an empty message should complete or heal its session */
+    " healed INTEGER NOT NULL DEFAULT 0, UNIQUE(account, jid, device));"
     "CREATE TABLE bundle(" /* source 0: published, 1: a card, of one-time prekeys that only we have */
     " account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, jid TEXT NOT NULL, device INTEGER NOT "
     "NULL,"
@@ -102,8 +100,7 @@ static const char keys[] =
     "CREATE TABLE session("
     " account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, jid TEXT NOT NULL, device INTEGER NOT "
     "NULL,"
-    " record BLOB NOT NULL, answer INTEGER NOT NULL DEFAULT 0," /* an empty message should complete it */
-    " healed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(account, jid, device));"
+    " record BLOB NOT NULL, PRIMARY KEY(account, jid, device));"
     "CREATE TABLE chain(" /* one sending chain of one device, by its ratchet key */
     " id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, jid TEXT NOT "
     "NULL,"

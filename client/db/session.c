@@ -52,30 +52,6 @@ session_delete_all(struct db *db, int64_t account, const char *jid)
 	db_run(db, "DELETE FROM session WHERE account = ? AND jid = ?", INT(account), TEXT(jid));
 }
 
-void
-session_set_answer(struct db *db, int64_t account, const char *jid, uint32_t device, bool answer)
-{
-	db_run(
-	    db,
-	    "UPDATE session SET answer = ?4 WHERE account = ?1 AND jid = ?2 AND device = ?3 AND answer <> ?4",
-	    INT(account), TEXT(jid), INT(device), INT(answer));
-}
-
-size_t
-session_answers(struct db *db, struct arena *arena, int64_t account, struct session_address **list_r)
-{
-	size_t count = 0, room = 0;
-	*list_r = NULL;
-	sqlite3_stmt *row =
-	    db_query(db, "SELECT jid, device FROM session WHERE account = ? AND answer = 1", INT(account));
-	while (db_next(db, row)) {
-		struct session_address *address = db_list_add(arena, list_r, &count, &room, sizeof **list_r);
-		address->jid = db_text(arena, row, 0);
-		address->device = (uint32_t)sqlite3_column_int64(row, 1);
-	}
-	return count;
-}
-
 int64_t
 chain_find(struct db *db, int64_t account, const char *jid, uint32_t device,
 	   const uint8_t ratchet[static RATCHET_KEY_LEN])

@@ -24,14 +24,6 @@ void session_put(struct db *db, int64_t account, const char *jid, uint32_t devic
 void session_delete(struct db *db, int64_t account, const char *jid, uint32_t device);
 void session_delete_all(struct db *db, int64_t account, const char *jid);
 
-/* An empty message should go to this device, to complete its session. */
-void session_set_answer(struct db *db, int64_t account, const char *jid, uint32_t device, bool answer);
-struct session_address {
-	const char *jid;
-	uint32_t device;
-};
-size_t session_answers(struct db *db, struct arena *arena, int64_t account, struct session_address **list_r);
-
 /* The chain of a device's ratchet key; 0 when none was read. Made by chain_make(). */
 int64_t chain_find(struct db *db, int64_t account, const char *jid, uint32_t device,
 		   const uint8_t ratchet[static RATCHET_KEY_LEN]);

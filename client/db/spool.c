@@ -58,6 +58,18 @@ spool_get(struct db *db, struct arena *arena, int64_t account, int64_t id, struc
 }
 
 bool
+spool_find(struct db *db, struct arena *arena, int64_t id, struct spool_row *row_r)
+{
+	*row_r = (struct spool_row){ 0 };
+	sqlite3_stmt *row = db_query(db, "SELECT " COLUMNS " FROM outbox WHERE id = ?", INT(id));
+	if (!db_next(db, row))
+		return false;
+	*row_r = spool_row(arena, row, false);
+	db_done(row);
+	return true;
+}
+
+bool
 spool_first(struct db *db, struct arena *arena, int64_t account, int state, int64_t after,
 	    struct spool_row *row_r)
 {
@@ -74,21 +86,37 @@ spool_first(struct db *db, struct arena *arena, int64_t account, int state, int6
 	return true;
 }
 
-size_t
-spool_list(struct db *db, struct arena *arena, int64_t account, const char *to, int state,
-	   struct spool_row **list_r)
+static size_t
+spool_rows(struct db *db, struct arena *arena, sqlite3_stmt *row, struct spool_row **list_r)
 {
 	size_t count = 0, room = 0;
 	*list_r = NULL;
-	sqlite3_stmt *row =
-	    db_query(db,
-		     "SELECT " COLUMNS " FROM outbox WHERE account = ?1 AND (?2 IS NULL OR recipient = ?2)"
-		     " AND (?3 < 0 OR state = ?3) ORDER BY id",
-		     INT(account), TEXT(to), INT(state));
 	while (db_next(db, row))
 		*(struct spool_row *)db_list_add(arena, list_r, &count, &room, sizeof **list_r) =
 		    spool_row(arena, row, false);
 	return count;
+}
+
+size_t
+spool_list(struct db *db, struct arena *arena, int64_t account, const char *to, struct spool_row **list_r)
+{
+	return spool_rows(
+	    db, arena,
+	    db_query(db,
+		     "SELECT " COLUMNS
+		     " FROM outbox WHERE account = ?1 AND (?2 IS NULL OR recipient = ?2) ORDER BY id",
+		     INT(account), TEXT(to)),
+	    list_r);
+}
+
+size_t
+spool_list_state(struct db *db, struct arena *arena, int64_t account, int state, struct spool_row **list_r)
+{
+	return spool_rows(
+	    db, arena,
+	    db_query(db, "SELECT " COLUMNS " FROM outbox WHERE account = ? AND state = ? ORDER BY id",
+		     INT(account), INT(state)),
+	    list_r);
 }
 
 int64_t
@@ -219,6 +247,12 @@ void
 pending_delete(struct db *db, int64_t id)
 {
 	db_run(db, "DELETE FROM pending_decrypt WHERE id = ?", INT(id));
+}
+
+void
+pending_delete_message(struct db *db, int64_t message)
+{
+	db_run(db, "DELETE FROM pending_decrypt WHERE message = ?", INT(message));
 }
 
 void

@@ -34,10 +34,15 @@ struct spool_row {
 int64_t spool_add(struct db *db, int64_t account,
 		  const struct spool_row *row); /* id, last, tries are not looked at */
 bool spool_get(struct db *db, struct arena *arena, int64_t account, int64_t id, struct spool_row *row_r);
+bool spool_find(struct db *db, struct arena *arena, int64_t id,
+		struct spool_row *row_r); /* of any account, no stanza */
 bool spool_first(struct db *db, struct arena *arena, int64_t account, int state, int64_t after,
 		 struct spool_row *row_r);
-size_t spool_list(struct db *db, struct arena *arena, int64_t account, const char *to, int state,
-		  struct spool_row **list_r); /* without the stanzas; to NULL: all; state < 0: all */
+/* Without the stanzas. to NULL: everyone's. */
+size_t spool_list(struct db *db, struct arena *arena, int64_t account, const char *to,
+		  struct spool_row **list_r);
+size_t spool_list_state(struct db *db, struct arena *arena, int64_t account, int state,
+			struct spool_row **list_r);
 int64_t spool_by_origin(struct db *db, int64_t account, const char *to, const char *origin_id); /* 0: none */
 void spool_set_state(struct db *db, int64_t id, int state, const char *reason);
 void spool_set_stanza(struct db *db, int64_t id, const char *stanza, size_t len, int state);
@@ -72,6 +77,7 @@ size_t pending_list(struct db *db, struct arena *arena, int64_t account, const c
 		    size_t most, struct pending_row **list_r);
 void pending_tried(struct db *db, int64_t id, int reason);
 void pending_delete(struct db *db, int64_t id);
+void pending_delete_message(struct db *db, int64_t message); /* by its history row */
 void pending_expire(struct db *db, int64_t account, int64_t now);
 
 #endif
