@@ -10,11 +10,13 @@
 const struct feature *const feature_table[] = {
 	&feature_caps,
 	&feature_disco,
+	&feature_invite,
 	&feature_mailbox,
 	&feature_message,
 	&feature_ping,
 	&feature_presence,
 	&feature_pubsub,
+	&feature_register,
 	&feature_roster,
 	&feature_subscription,
 	&feature_time,

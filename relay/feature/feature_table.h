@@ -8,11 +8,13 @@
 
 extern const struct feature feature_caps;
 extern const struct feature feature_disco;
+extern const struct feature feature_invite;
 extern const struct feature feature_mailbox;
 extern const struct feature feature_message;
 extern const struct feature feature_ping;
 extern const struct feature feature_presence;
 extern const struct feature feature_pubsub;
+extern const struct feature feature_register;
 extern const struct feature feature_roster;
 extern const struct feature feature_subscription;
 extern const struct feature feature_time;
