@@ -1,8 +1,9 @@
 /*
  * arena.c -- memory with one life: a chain of blocks, newest first. See arena.h.
  *
- * The first block is small (most stanzas are some hundred bytes), each next one twice as large up to BLOCK_MAX; what
- * is larger than a quarter of the next block gets one of its own size, so that little is wasted on either side.
+ * The first block is small (most stanzas are some hundred bytes), each next one twice as large up to
+ * BLOCK_MAX; what is larger than a quarter of the next block gets one of its own size, so that little is
+ * wasted on either side.
  */
 #include "config.h"
 
@@ -134,17 +135,17 @@ arena_strndup(struct arena *arena, const char *text, size_t len)
 char *
 arena_printf(struct arena *arena, const char *format, ...)
 {
-	va_list args, again;
+	va_list args;
 
 	va_start(args, format);
-	va_copy(again, args);
 	int len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	assert(len >= 0);
 	char *text = alloc_aligned(arena, (size_t)len + 1, 1);
 
-	(void)vsnprintf(text, (size_t)len + 1, format, again);
-	va_end(again);
+	va_start(args, format);
+	(void)vsnprintf(text, (size_t)len + 1, format, args);
+	va_end(args);
 	return text;
 }
 

@@ -50,16 +50,16 @@ buf_adds(struct buf *buf, const char *text)
 void
 buf_printf(struct buf *buf, const char *format, ...)
 {
-	va_list args, again;
+	va_list args;
 
 	va_start(args, format);
-	va_copy(again, args);
 	int len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	assert(len >= 0);
 	reserve(buf, (size_t)len);
-	(void)vsnprintf(buf->data + buf->len, (size_t)len + 1, format, again);
-	va_end(again);
+	va_start(args, format);
+	(void)vsnprintf(buf->data + buf->len, (size_t)len + 1, format, args);
+	va_end(args);
 	buf->len += (size_t)len;
 }
 

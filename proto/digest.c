@@ -60,17 +60,17 @@ digest_hmac(enum digest kind, const void *key, size_t key_len, const void *bytes
 	/* HMAC() takes a NULL key for "the one before": an empty key needs an address. */
 	assert(key_len <= INT_MAX);
 	need(HMAC(md_of(kind), key_len == 0 ? "" : key, (int)key_len, bytes, len, out, NULL) != NULL,
-	    "compute a MAC");
+	     "compute a MAC");
 }
 
 void
 digest_pbkdf2(enum digest kind, const char *password, size_t password_len, const void *salt, size_t salt_len,
-    unsigned iterations, uint8_t *out)
+	      unsigned iterations, uint8_t *out)
 {
 	assert(password_len <= INT_MAX && salt_len <= INT_MAX && iterations > 0 && iterations <= INT_MAX);
 	need(PKCS5_PBKDF2_HMAC(password_len == 0 ? "" : password, (int)password_len, salt, (int)salt_len,
-	         (int)iterations, md_of(kind), (int)digest_len(kind), out) == 1,
-	    "stretch a password");
+			       (int)iterations, md_of(kind), (int)digest_len(kind), out) == 1,
+	     "stretch a password");
 }
 
 bool
@@ -168,7 +168,8 @@ base64_decode(uint8_t *out, const char *text, size_t len)
 				return -1;
 			group = group << 6 | (uint32_t)value;
 		}
-		/* RFC 4648 3.5: the bits that padding leaves over are zero, else two texts would mean the same. */
+		/* RFC 4648 3.5: the bits that padding leaves over are zero, else two texts would mean the
+		 * same. */
 		if ((group & ((UINT32_C(1) << 8 * absent) - 1)) != 0)
 			return -1;
 		for (size_t k = 0; k < 3 - absent; k++)

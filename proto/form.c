@@ -13,7 +13,8 @@
 struct xml *
 form_new(struct arena *arena, struct xml *parent, const char *type, const char *form_type)
 {
-	struct xml *form = parent == NULL ? xml_new(arena, "x", NS_FORM) : xml_add(arena, parent, "x", NS_FORM);
+	struct xml *form =
+	    parent == NULL ? xml_new(arena, "x", NS_FORM) : xml_add(arena, parent, "x", NS_FORM);
 
 	xml_set(arena, form, "type", type);
 	if (form_type != NULL)
@@ -23,7 +24,7 @@ form_new(struct arena *arena, struct xml *parent, const char *type, const char *
 
 struct xml *
 form_field(struct arena *arena, struct xml *form, const char *var, const char *type, const char *label,
-    const char *value)
+	   const char *value)
 {
 	struct xml *field = xml_add(arena, form, "field", NS_FORM);
 

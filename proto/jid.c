@@ -1,8 +1,8 @@
 /*
  * jid.c -- addresses: see jid.h. The only file that knows libidn.
  *
- * Plain ASCII, which is nearly every address, is prepared here by one look at each byte; all else goes through
- * stringprep. A unit test holds the two against each other.
+ * Plain ASCII, which is nearly every address, is prepared here by one look at each byte; all else goes
+ * through stringprep. A unit test holds the two against each other.
  *
  * DIAGNOSTICS: one answer, "not an address"; whoever asked knows which error the peer is owed.
  * Spec: RFC 7622 3 (shape, limits), RFC 6122 appendices A and B (nodeprep, resourceprep), RFC 3490, 3491.
@@ -27,13 +27,17 @@ node_char(char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return (char)(c + ('a' - 'A'));
-	return c <= ' ' || c == 0x7F || strchr("\"&'/:<>@", c) != NULL ? '\0' : c;
+	if (c <= ' ' || c == 0x7F || strchr("\"&'/:<>@", c) != NULL)
+		return '\0';
+	return c;
 }
 
 static char
 resource_char(char c)
 {
-	return c < ' ' || c == 0x7F ? '\0' : c;
+	if (c < ' ' || c == 0x7F)
+		return '\0';
+	return c;
 }
 
 static bool
@@ -45,7 +49,8 @@ is_ascii(const char *text)
 	return true;
 }
 
-/* Preparation must be stable: what comes out, prepared again, is the same. Otherwise there would be two forms. */
+/* Preparation must be stable: what comes out, prepared again, is the same. Otherwise there would be two
+ * forms. */
 static bool
 prep(char part[static JID_PART_MAX + 1], const Stringprep_profile *profile)
 {
@@ -55,7 +60,7 @@ prep(char part[static JID_PART_MAX + 1], const Stringprep_profile *profile)
 		return false;
 	memcpy(again, part, strlen(part) + 1);
 	return stringprep(again, sizeof(again), STRINGPREP_NO_UNASSIGNED, profile) == STRINGPREP_OK &&
-	    strcmp(part, again) == 0;
+	       strcmp(part, again) == 0;
 }
 
 static bool
@@ -113,11 +118,11 @@ prep_idn(char name[static JID_PART_MAX + 1])
 {
 	char *ascii = NULL, *unicode = NULL, *again = NULL;
 	bool good = prep(name, stringprep_nameprep) &&
-	    idna_to_ascii_8z(name, &ascii, IDNA_USE_STD3_ASCII_RULES) == IDNA_SUCCESS &&
-	    idna_to_unicode_8z8z(ascii, &unicode, IDNA_USE_STD3_ASCII_RULES) == IDNA_SUCCESS &&
-	    idna_to_ascii_8z(unicode, &again, IDNA_USE_STD3_ASCII_RULES) == IDNA_SUCCESS &&
-	    strcasecmp(ascii, again) == 0 && put(name, unicode) && strncmp(name, "xn--", 4) != 0 &&
-	    strstr(name, ".xn--") == NULL;
+		    idna_to_ascii_8z(name, &ascii, IDNA_USE_STD3_ASCII_RULES) == IDNA_SUCCESS &&
+		    idna_to_unicode_8z8z(ascii, &unicode, IDNA_USE_STD3_ASCII_RULES) == IDNA_SUCCESS &&
+		    idna_to_ascii_8z(unicode, &again, IDNA_USE_STD3_ASCII_RULES) == IDNA_SUCCESS &&
+		    strcasecmp(ascii, again) == 0 && put(name, unicode) && strncmp(name, "xn--", 4) != 0 &&
+		    strstr(name, ".xn--") == NULL;
 
 	free(ascii);
 	free(unicode);
@@ -268,7 +273,7 @@ jid_text(struct arena *arena, const struct jid *jid)
 
 	assert(jid->domain != NULL);
 	return arena_printf(arena, "%s%s%s%s%s", node ? jid->node : "", node ? "@" : "", jid->domain,
-	    resource ? "/" : "", resource ? jid->resource : "");
+			    resource ? "/" : "", resource ? jid->resource : "");
 }
 
 const char *

@@ -49,7 +49,7 @@ rsm_parse(struct arena *arena, const struct xml *parent, struct rsm *rsm_r)
 	if (rsm_r->after != NULL && rsm_r->after[0] == '\0')
 		rsm_r->after = NULL; /* after nothing: from the start */
 	return count_of(arena, set, "max", &rsm_r->max) && count_of(arena, set, "index", &rsm_r->index) &&
-	    xml_next(set, "set", NS_RSM) == NULL;
+	       xml_next(set, "set", NS_RSM) == NULL;
 }
 
 static void

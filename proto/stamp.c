@@ -1,5 +1,5 @@
-/* stamp.c -- dates and times of XEP-0082 1.1.1: see stamp.h. Proleptic Gregorian calendar, reckoned by hand: the C
- * library's functions know time zones and locales, which have no place here. */
+/* stamp.c -- dates and times of XEP-0082 1.1.1: see stamp.h. Proleptic Gregorian calendar, reckoned by hand:
+ * the C library's functions know time zones and locales, which have no place here. */
 #include "config.h"
 
 #include "proto/stamp.h"
@@ -54,7 +54,7 @@ stamp_format(char out[static STAMP_LEN + 1], int64_t ms)
 
 	date_of(days, &year, &month, &day);
 	(void)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02u:%02u:%02u.%03uZ", year, month, day,
-	    of_day / 3600000, of_day / 60000 % 60, of_day / 1000 % 60, of_day % 1000);
+		       of_day / 3600000, of_day / 60000 % 60, of_day / 1000 % 60, of_day % 1000);
 	for (size_t i = 0; i <= STAMP_LEN; i++)
 		out[i] = text[i];
 }
@@ -97,7 +97,8 @@ parse_date(const char **text, int64_t *days_r)
 	return day <= lengths[month - 1] + (month == 2 && leap);
 }
 
-/* Milliseconds of the day. A leap second (60) counts as the next minute's first. Digits beyond milliseconds are cut. */
+/* Milliseconds of the day. A leap second (60) counts as the next minute's first. Digits beyond milliseconds
+ * are cut. */
 static bool
 parse_time(const char **text, int64_t *ms_r)
 {

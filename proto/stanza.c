@@ -38,7 +38,8 @@ stanza_kind(const struct xml *stanza)
 		{ 0 },
 	};
 
-	if (stanza->name == NULL || (strcmp(stanza->ns, NS_CLIENT) != 0 && strcmp(stanza->ns, NS_SERVER) != 0))
+	if (stanza->name == NULL ||
+	    (strcmp(stanza->ns, NS_CLIENT) != 0 && strcmp(stanza->ns, NS_SERVER) != 0))
 		return STANZA_OTHER;
 	return (enum stanza_kind)look_up(kinds, stanza->name, STANZA_OTHER, STANZA_OTHER);
 }
@@ -47,11 +48,7 @@ enum iq_type
 iq_type(const struct xml *iq)
 {
 	static const struct word types[] = {
-		{ "get", IQ_GET },
-		{ "set", IQ_SET },
-		{ "result", IQ_RESULT },
-		{ "error", IQ_ERROR },
-		{ 0 },
+		{ "get", IQ_GET }, { "set", IQ_SET }, { "result", IQ_RESULT }, { "error", IQ_ERROR }, { 0 },
 	};
 
 	return (enum iq_type)look_up(types, xml_attr(iq, "type"), IQ_BAD, IQ_BAD);
@@ -61,12 +58,9 @@ enum message_type
 message_type(const struct xml *message)
 {
 	static const struct word types[] = {
-		{ "normal", MESSAGE_NORMAL },
-		{ "chat", MESSAGE_CHAT },
-		{ "groupchat", MESSAGE_GROUPCHAT },
-		{ "headline", MESSAGE_HEADLINE },
-		{ "error", MESSAGE_ERROR },
-		{ 0 },
+		{ "normal", MESSAGE_NORMAL },       { "chat", MESSAGE_CHAT },
+		{ "groupchat", MESSAGE_GROUPCHAT }, { "headline", MESSAGE_HEADLINE },
+		{ "error", MESSAGE_ERROR },         { 0 },
 	};
 
 	return (enum message_type)look_up(types, xml_attr(message, "type"), MESSAGE_NORMAL, MESSAGE_NORMAL);
@@ -86,7 +80,8 @@ presence_type(const struct xml *presence)
 		{ 0 },
 	};
 
-	return (enum presence_type)look_up(types, xml_attr(presence, "type"), PRESENCE_AVAILABLE, PRESENCE_BAD);
+	return (enum presence_type)look_up(types, xml_attr(presence, "type"), PRESENCE_AVAILABLE,
+					   PRESENCE_BAD);
 }
 
 /* RFC 6121 4.7.2.3: an xs:byte. White space around it is allowed there (XML Schema 2, 4.3.6). */
@@ -123,7 +118,8 @@ iq_valid(const struct xml *iq)
 }
 
 struct xml *
-stanza_new(struct arena *arena, const char *kind, const char *from, const char *to, const char *type, const char *id)
+stanza_new(struct arena *arena, const char *kind, const char *from, const char *to, const char *type,
+	   const char *id)
 {
 	struct xml *stanza = xml_new(arena, kind, NS_CLIENT);
 
@@ -154,12 +150,14 @@ iq_result(struct arena *arena, const struct xml *request)
 }
 
 struct xml *
-stanza_error(struct arena *arena, const struct xml *stanza, enum stanza_error error, const char *text, bool echo)
+stanza_error(struct arena *arena, const struct xml *stanza, enum stanza_error error, const char *text,
+	     bool echo)
 {
 	const char *type = xml_attr(stanza, "type");
 
 	/* RFC 6120 8.3.1; a result answers a request and is answered by nothing (8.2.3). */
-	if (type != NULL && (strcmp(type, "error") == 0 || (iq_type(stanza) == IQ_RESULT && stanza_kind(stanza) == STANZA_IQ)))
+	if (type != NULL && (strcmp(type, "error") == 0 ||
+			     (iq_type(stanza) == IQ_RESULT && stanza_kind(stanza) == STANZA_IQ)))
 		return NULL;
 	struct xml *reply = answer(arena, stanza, "error");
 

@@ -1,8 +1,8 @@
 /*
  * xml.c -- the tree of one stanza: see xml.h.
  *
- * A node is its parent's to find and the arena's to free. Nothing here recurses: how deep a tree is never decides
- * how much of the C stack is used.
+ * A node is its parent's to find and the arena's to free. Nothing here recurses: how deep a tree is never
+ * decides how much of the C stack is used.
  */
 #include "config.h"
 
@@ -211,7 +211,7 @@ bool
 xml_is(const struct xml *node, const char *name, const char *ns)
 {
 	return node->name != NULL && (name == NULL || strcmp(node->name, name) == 0) &&
-	    (ns == NULL || strcmp(node->ns, ns) == 0);
+	       (ns == NULL || strcmp(node->ns, ns) == 0);
 }
 
 /* `node` or the first sibling after it that matches. */

@@ -5,19 +5,20 @@
  *                                               |  `---- start of a first-level element ----> INSIDE
  *                                               '----- </stream:stream> -----> closed
  *
- * Expat is fed pieces of at most PIECE bytes, so that its buffer stays small. Its reparse deferral is off, because it
- * could hold back a complete stanza until more bytes come; what it protects against (a large tag in tiny reads, read
- * anew each time: CVE-2023-52425) is done here: once a tag is larger than PIECE its bytes are held until it ends or
- * has doubled, which keeps reading linear.
+ * Expat is fed pieces of at most PIECE bytes, so that its buffer stays small. Its reparse deferral is off,
+ * because it could hold back a complete stanza until more bytes come; what it protects against (a large tag
+ * in tiny reads, read anew each time: CVE-2023-52425) is done here: once a tag is larger than PIECE its bytes
+ * are held until it ends or has doubled, which keeps reading linear.
  *
- * Expat keeps every element and attribute name that it ever saw, and its largest buffer; even new it takes 11 KiB. So
- * a parser lives only while there is something to parse: it is thrown away when what was read ends between two
- * first-level elements, and also between two of them when it has read much (RENEW_BYTES) or grown (RENEW_TAG). The
- * next bytes are read by a new one that is first shown the stream header again (3 us), which is why the header is
- * kept and has a limit of its own.
+ * Expat keeps every element and attribute name that it ever saw, and its largest buffer; even new it takes 11
+ * KiB. So a parser lives only while there is something to parse: it is thrown away when what was read ends
+ * between two first-level elements, and also between two of them when it has read much (RENEW_BYTES) or grown
+ * (RENEW_TAG). The next bytes are read by a new one that is first shown the stream header again (3 us), which
+ * is why the header is kept and has a limit of its own.
  *
- * DIAGNOSTICS: not-well-formed, restricted-xml, policy-violation, unsupported-encoding, invalid-xml (XML version
- * other than 1.0), bad-format (text between stanzas). Spec: RFC 6120 4.9.3, 11; XML 1.0; Namespaces in XML 1.0.
+ * DIAGNOSTICS: not-well-formed, restricted-xml, policy-violation, unsupported-encoding, invalid-xml (XML
+ * version other than 1.0), bad-format (text between stanzas). Spec: RFC 6120 4.9.3, 11; XML 1.0; Namespaces
+ * in XML 1.0.
  */
 #include "config.h"
 
@@ -55,26 +56,26 @@ struct xmlin {
 	const struct xmlin_owner *owner;
 	void *arg;
 	struct xmlin_limits limits;
-	size_t next_bytes;      /* limits.bytes from the next element on */
-	XML_Parser parser;      /* NULL while resting */
-	struct xmltree tree;    /* of the element being read */
-	struct buf header;      /* the stream header as it came */
-	char *content;          /* while the header is read: the default namespace that it declares */
-	struct buf held;        /* the part of a large tag that expat has not seen yet */
-	size_t fed;             /* bytes given to this parser */
-	size_t pending;         /* of these, in a token that has not ended */
-	size_t start;           /* index of the first byte that counts for the element being read */
-	unsigned depth;         /* open elements; first-level ones are at 1 */
-	unsigned namespaces;    /* declared by the tag being read */
-	size_t widest;          /* the largest `pending` of this parser */
-	char token[2];          /* the pending token's first bytes, as many as there are */
-	char quote;             /* the attribute value that the pending bytes end in: ' " or 0 */
-	char held_quote;        /* and the held ones */
-	char last;              /* byte fed */
-	bool standalone;        /* one element without a stream around it */
-	bool replaying;         /* the header is shown to a renewed parser */
-	bool renew;             /* throw the parser away, the element just ended */
-	bool stopped;           /* by the owner, or the stream has closed */
+	size_t next_bytes;   /* limits.bytes from the next element on */
+	XML_Parser parser;   /* NULL while resting */
+	struct xmltree tree; /* of the element being read */
+	struct buf header;   /* the stream header as it came */
+	char *content;       /* while the header is read: the default namespace that it declares */
+	struct buf held;     /* the part of a large tag that expat has not seen yet */
+	size_t fed;          /* bytes given to this parser */
+	size_t pending;      /* of these, in a token that has not ended */
+	size_t start;        /* index of the first byte that counts for the element being read */
+	unsigned depth;      /* open elements; first-level ones are at 1 */
+	unsigned namespaces; /* declared by the tag being read */
+	size_t widest;       /* the largest `pending` of this parser */
+	char token[2];       /* the pending token's first bytes, as many as there are */
+	char quote;          /* the attribute value that the pending bytes end in: ' " or 0 */
+	char held_quote;     /* and the held ones */
+	char last;           /* byte fed */
+	bool standalone;     /* one element without a stream around it */
+	bool replaying;      /* the header is shown to a renewed parser */
+	bool renew;          /* throw the parser away, the element just ended */
+	bool stopped;        /* by the owner, or the stream has closed */
 	bool feeding;
 	size_t unread;
 	enum stream_error error;
@@ -171,7 +172,7 @@ on_start(void *arg, const char *name, const char **attrs)
 	while (attrs[(size_t)2 * count] != NULL)
 		count++;
 	bool fits = in->depth < in->limits.depth + outside && count <= in->limits.attributes &&
-	    namespaces <= in->limits.namespaces;
+		    namespaces <= in->limits.namespaces;
 
 	if (in->depth <= outside)
 		in->start = in->depth == 0 ? 0 : token_start(in);
@@ -259,7 +260,8 @@ on_namespace(void *arg, const char *prefix, const char *uri)
 {
 	struct xmlin *in = arg;
 
-	if (prefix == NULL && uri != NULL && in->depth == 0 && !in->standalone && !in->replaying && in->content == NULL)
+	if (prefix == NULL && uri != NULL && in->depth == 0 && !in->standalone && !in->replaying &&
+	    in->content == NULL)
 		in->content = xstrdup(uri);
 	in->namespaces++;
 }
@@ -430,7 +432,8 @@ note_pending(struct xmlin *in, const char *bytes, size_t len)
 	(void)scan_tag(&in->quote, bytes, len, &ended);
 }
 
-/* Told to read UTF-8, expat still takes a document for UTF-16 when its first bytes look so (RFC 6120 11.6). */
+/* Told to read UTF-8, expat still takes a document for UTF-16 when its first bytes look so (RFC 6120 11.6).
+ */
 static bool
 looks_utf16(const struct xmlin *in, const char *bytes, size_t len)
 {
@@ -489,7 +492,8 @@ skip_space(const struct xmlin *in, const char *bytes, size_t len)
 	return skipped;
 }
 
-/* A tag larger than PIECE: hold its bytes until it ends or has doubled. Returns how many of the bytes were used. */
+/* A tag larger than PIECE: hold its bytes until it ends or has doubled. Returns how many of the bytes were
+ * used. */
 static size_t
 feed_held(struct xmlin *in, const char *bytes, size_t len)
 {
@@ -619,7 +623,7 @@ xmlin_mid_stanza(const struct xmlin *in)
 
 struct xml *
 xmlin_parse(struct arena *arena, const char *bytes, size_t len, const struct xmlin_limits *limits,
-    enum stream_error *error_r)
+	    enum stream_error *error_r)
 {
 	struct xmlin in = {
 		.limits = *limits,

@@ -1,11 +1,12 @@
 /*
- * xmlout.c -- trees to bytes: see xmlout.h. Iterative; text that XML 1.0 cannot carry becomes U+FFFD, so that no
- * caller's mistake can end a stream. Spec: XML 1.0 2.2, 2.11, 3.3.3; Namespaces in XML 1.0.
+ * xmlout.c -- trees to bytes: see xmlout.h. Iterative; text that XML 1.0 cannot carry becomes U+FFFD, so that
+ * no caller's mistake can end a stream. Spec: XML 1.0 2.2, 2.11, 3.3.3; Namespaces in XML 1.0.
  */
 #include "config.h"
 
 #include "proto/xmlout.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -13,31 +14,22 @@
 #include "proto/ns.h"
 #include "proto/xml.h"
 
-/* What an ASCII character is written as; NULL: itself. CR would be read as LF anywhere (XML 1.0 2.11), LF and TAB as
- * a space in an attribute (3.3.3). */
+/* What an ASCII character is written as; NULL: itself. CR would be read as LF anywhere (XML 1.0 2.11), LF and
+ * TAB as a space in an attribute (3.3.3). */
 static const char *const escape_text[128] = {
 	['&'] = "&amp;",
 	['<'] = "&lt;",
 	['>'] = "&gt;",
 	['\r'] = "&#xD;",
 };
-static const char *const escape_attr[128] = { /* attributes are written between apostrophes */
-	['&'] = "&amp;",
-	['<'] = "&lt;",
-	['\''] = "&apos;",
-	['\r'] = "&#xD;",
-	['\n'] = "&#xA;",
-	['\t'] = "&#x9;",
+static const char *const escape_attr[128] = {
+	/* attributes are written between apostrophes */
+	['&'] = "&amp;",  ['<'] = "&lt;",   ['\''] = "&apos;",
+	['\r'] = "&#xD;", ['\n'] = "&#xA;", ['\t'] = "&#x9;",
 };
 static const char *const escape_any[128] = {
-	['&'] = "&amp;",
-	['<'] = "&lt;",
-	['>'] = "&gt;",
-	['\''] = "&apos;",
-	['"'] = "&quot;",
-	['\r'] = "&#xD;",
-	['\n'] = "&#xA;",
-	['\t'] = "&#x9;",
+	['&'] = "&amp;",  ['<'] = "&lt;",   ['>'] = "&gt;",   ['\''] = "&apos;",
+	['"'] = "&quot;", ['\r'] = "&#xD;", ['\n'] = "&#xA;", ['\t'] = "&#x9;",
 };
 static const char replacement[] = "\xEF\xBF\xBD";
 
@@ -62,7 +54,8 @@ sequence(const uint8_t *s, size_t len)
 		}
 		bool surrogate = point >= 0xD800 && point <= 0xDFFF;
 
-		if (point < forms[n].least || point > 0x10FFFF || surrogate || point == 0xFFFE || point == 0xFFFF)
+		if (point < forms[n].least || point > 0x10FFFF || surrogate || point == 0xFFFE ||
+		    point == 0xFFFF)
 			return 0;
 		return n + 2;
 	}
@@ -171,8 +164,10 @@ xmlout(struct buf *out, const struct xml *node, const char *outer)
 	const struct xml *open = NULL;
 	const struct xml *next = node;
 
+	assert(node != NULL);
 	do {
 		if (next == NULL) {
+			assert(open != NULL);
 			write_end(out, open);
 			next = open->next;
 			stack.len -= sizeof(open);

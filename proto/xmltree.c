@@ -1,8 +1,8 @@
 /*
  * xmltree.c -- the tree of one element while it is being read: see xmltree.h.
  *
- * Names that the parent or the sibling before has already are shared: rosters and results repeat few names, and a
- * tree should not be many times as large as its bytes (attack X8).
+ * Names that the parent or the sibling before has already are shared: rosters and results repeat few names,
+ * and a tree should not be many times as large as its bytes (attack X8).
  */
 #include "config.h"
 
@@ -29,7 +29,8 @@ xmltree_begin(struct xmltree *tree, struct arena *arena)
 	tree->root = NULL;
 }
 
-/* Local names of attributes that mean something in every stanza: prefixed, they are not the real ones (attack R1). */
+/* Local names of attributes that mean something in every stanza: prefixed, they are not the real ones (attack
+ * R1). */
 static bool
 is_core_name(const char *name)
 {

@@ -21,12 +21,13 @@ struct xmltree {
 	struct buf text; /* of the text node being read */
 };
 
-/* Between namespace and name in the names that are passed here. Not a character of XML, so that no name holds one
- * (attack X11). */
+/* Between namespace and name in the names that are passed here. Not a character of XML, so that no name holds
+ * one (attack X11). */
 #define XMLTREE_SEPARATOR '\x01'
 
 void xmltree_begin(struct xmltree *tree, struct arena *arena);
-/* `attrs` alternates names and values and ends in NULL. Prefixed attributes with a core local name are left out. */
+/* `attrs` alternates names and values and ends in NULL. Prefixed attributes with a core local name are left
+ * out. */
 void xmltree_open(struct xmltree *tree, const char *name, const char **attrs);
 void xmltree_text(struct xmltree *tree, const char *bytes, size_t len);
 void xmltree_close(struct xmltree *tree);

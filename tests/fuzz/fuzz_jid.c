@@ -1,6 +1,6 @@
 /*
- * fuzz_jid.c -- any bytes as an address. Promises: what is taken has parts within their limits, its text is taken
- * again and is the same address, and no part holds a separator that would make it another.
+ * fuzz_jid.c -- any bytes as an address. Promises: what is taken has parts within their limits, its text is
+ * taken again and is the same address, and no part holds a separator that would make it another.
  */
 #include "config.h"
 

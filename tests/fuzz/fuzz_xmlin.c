@@ -1,8 +1,9 @@
 /*
  * fuzz_xmlin.c -- any bytes, in any reads, through the stream reader.
  *
- * The first byte chooses how the rest is cut into reads. Promises: the result does not depend on the cutting; what was
- * read is within its limits; written and read again it is the same tree; no core attribute has a prefix (attack R1).
+ * The first byte chooses how the rest is cut into reads. Promises: the result does not depend on the cutting;
+ * what was read is within its limits; written and read again it is the same tree; no core attribute has a
+ * prefix (attack R1).
  */
 #include "config.h"
 
@@ -20,7 +21,9 @@
 
 enum { DEPTH = 8, ATTRIBUTES = 6 };
 
-static const struct xmlin_limits limits = { .bytes = 3000, .depth = DEPTH, .attributes = ATTRIBUTES, .namespaces = 4 };
+static const struct xmlin_limits limits = {
+	.bytes = 3000, .depth = DEPTH, .attributes = ATTRIBUTES, .namespaces = 4
+};
 
 struct seen {
 	struct buf stanzas;
@@ -138,13 +141,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	size_t most = data[0] == 0 ? 1 : data[0];
-	enum stream_error one = feed(&whole, data + 1, size - 1, 0), other = feed(&cut, data + 1, size - 1, most);
+	enum stream_error one = feed(&whole, data + 1, size - 1, 0),
+			  other = feed(&cut, data + 1, size - 1, most);
 
-	/* What is wrong in a large tag may be seen only when it ends; and with two faults, which one is said may differ. */
+	/* What is wrong in a large tag may be seen only when it ends; and with two faults, which one is said
+	 * may differ. */
 	PROMISE((one == STREAM_OK) == (other == STREAM_OK) || (one == STREAM_OK ? whole.mid : cut.mid));
 	PROMISE(one != STREAM_OK || other != STREAM_OK || whole.stanzas.len == cut.stanzas.len);
 	PROMISE(whole.stanzas.len != cut.stanzas.len || whole.stanzas.len == 0 ||
-	    memcmp(whole.stanzas.data, cut.stanzas.data, whole.stanzas.len) == 0);
+		memcmp(whole.stanzas.data, cut.stanzas.data, whole.stanzas.len) == 0);
 	PROMISE(whole.opened == cut.opened || one != STREAM_OK);
 	buf_free(&whole.stanzas);
 	buf_free(&cut.stanzas);

@@ -2,7 +2,8 @@
  * replay.c -- run a fuzz target once over saved inputs, without libFuzzer.
  *
  * usage: replay_NAME [FILE]...
- * Without files: tests/fuzz/corpus/NAME below $srcdir, which make check sets. DIAGNOSTICS: 1 when there is no input.
+ * Without files: tests/fuzz/corpus/NAME below $srcdir, which make check sets. DIAGNOSTICS: 1 when there is no
+ * input.
  */
 #include "config.h"
 
@@ -72,7 +73,7 @@ main(int argc, char **argv)
 
 	if (argc == 1 && name != NULL) {
 		char *path = xasprintf("%s/tests/fuzz/corpus/%s", srcdir == NULL ? "." : srcdir,
-		    name + strlen("replay_"));
+				       name + strlen("replay_"));
 
 		count = replay_folder(path);
 		free(path);

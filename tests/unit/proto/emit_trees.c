@@ -2,7 +2,8 @@
  * emit_trees.c -- for tests/interop/xml-prosody: random trees as XML and as text.
  *
  * usage: emit_trees COUNT SEED
- * Each tree: the length of its XML, a space, the length of its text, a newline, the XML, the text (see trees.h).
+ * Each tree: the length of its XML, a space, the length of its text, a newline, the XML, the text (see
+ * trees.h).
  */
 #include "config.h"
 

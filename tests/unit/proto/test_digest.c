@@ -31,11 +31,12 @@ test_hashes(void **state)
 	digest(DIGEST_SHA1, "abc", 3, out);
 	assert_hex(out, digest_len(DIGEST_SHA1), "a9993e364706816aba3e25717850c26c9cd0d89d");
 	digest(DIGEST_SHA256, "abc", 3, out);
-	assert_hex(out, digest_len(DIGEST_SHA256), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	assert_hex(out, digest_len(DIGEST_SHA256),
+		   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 	digest(DIGEST_SHA512, "abc", 3, out);
 	assert_hex(out, digest_len(DIGEST_SHA512),
-	    "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
-	    "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
+		   "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+		   "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
 	digest(DIGEST_SHA256, NULL, 0, out);
 	assert_hex(out, SHA256_LEN, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
@@ -75,11 +76,18 @@ test_stretching(void **state)
 static void
 test_base64(void **state)
 {
-	static const char *const rows[][2] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" },
-		{ "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
-		{ "\xFF\xEF\xBE", "/+++" } };
-	static const char *const bad[] = { "Z", "Zg", "Zg=", "Zg==Zg==", "Zh==", "Zm9=", "Zm 9v", "Zm9v\n", "====", "=g==",
-		"Z===", "Zm-v", "Zm_v", "Z\xC3\xB1g" };
+	static const char *const rows[][2] = { { "", "" },
+					       { "f", "Zg==" },
+					       { "fo", "Zm8=" },
+					       { "foo", "Zm9v" },
+					       { "foob", "Zm9vYg==" },
+					       { "fooba", "Zm9vYmE=" },
+					       { "foobar", "Zm9vYmFy" },
+					       { "\xFF\xEF\xBE", "/+++" } };
+	static const char *const bad[] = {
+		"Z",      "Zg",   "Zg=",  "Zg==Zg==", "Zh==", "Zm9=", "Zm 9v",
+		"Zm9v\n", "====", "=g==", "Z===",     "Zm-v", "Zm_v", "Z\xC3\xB1g"
+	};
 	char text[64];
 	uint8_t bytes[64];
 
@@ -151,12 +159,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hashes),
-		cmocka_unit_test(test_macs),
-		cmocka_unit_test(test_stretching),
-		cmocka_unit_test(test_base64),
-		cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_hashes),     cmocka_unit_test(test_macs),
+		cmocka_unit_test(test_stretching), cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests_name("proto/digest", tests, NULL, NULL);

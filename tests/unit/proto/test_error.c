@@ -49,7 +49,8 @@ test_sasl(void **state)
 	(void)state;
 	for (int i = 1; i < SASL_ERRORS; i++)
 		for (int k = 1; k < i; k++)
-			assert_string_not_equal(sasl_error_name((enum sasl_error)i), sasl_error_name((enum sasl_error)k));
+			assert_string_not_equal(sasl_error_name((enum sasl_error)i),
+						sasl_error_name((enum sasl_error)k));
 }
 
 int

@@ -32,7 +32,8 @@ test_build(void **state)
 	form_option(arena, field, "presence");
 	form_field(arena, form, "pubsub#max_items", NULL, NULL, NULL);
 	xmlout(&out, form, NS_FORM);
-	assert_string_equal(out.data,
+	assert_string_equal(
+	    out.data,
 	    "<x type='form'><field var='FORM_TYPE' type='hidden'><value>" NS_PUBSUB_CONFIG "</value></field>"
 	    "<field var='pubsub#access_model' type='list-single' label='Who'><value>open</value>"
 	    "<option><value>open</value></option><option><value>presence</value></option></field>"
@@ -45,7 +46,8 @@ static void
 test_read(void **state)
 {
 	static const char text[] =
-	    "<iq><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:other</value></field></x>"
+	    "<iq><x xmlns='jabber:x:data' type='submit'><field "
+	    "var='FORM_TYPE'><value>urn:other</value></field></x>"
 	    "<x xmlns='urn:x'/><x xmlns='jabber:x:data' type='submit'><field/><field var='a'/>"
 	    "<field var='FORM_TYPE' type='hidden'><value>urn:<![CDATA[mine]]></value></field>"
 	    "<field var='b'><value>1</value><value>2</value></field><field var='c'><value/></field></x></iq>";

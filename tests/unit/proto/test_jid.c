@@ -21,7 +21,10 @@ test_good(void **state)
 	static const char *const rows[][2] = {
 		{ "relay.example", "relay.example" },
 		{ "maria@relay.example", "maria@relay.example" },
-		{ "Maria@Relay.EXAMPLE./Mi Tel\xC3\xA9" "fono", "maria@relay.example/Mi Tel\xC3\xA9" "fono" },
+		{ "Maria@Relay.EXAMPLE./Mi Tel\xC3\xA9"
+		  "fono",
+		  "maria@relay.example/Mi Tel\xC3\xA9"
+		  "fono" },
 		{ "a@b/c@d/e", "a@b/c@d/e" },
 		{ "a/b@c", "a/b@c" },
 		{ "b//", "b//" },
@@ -31,18 +34,31 @@ test_good(void **state)
 		{ "a@[::1]/x", "a@[::1]/x" },
 		{ "[2001:DB8:0:0:0:0:0:1]", "[2001:db8::1]" },
 		{ "[::ffff:1.2.3.4]", "[::ffff:1.2.3.4]" },
-		{ "JOS\xC3\x89@espa\xC3\xB1" "a.example", "jos\xC3\xA9@espa\xC3\xB1" "a.example" },
-		{ "a@xn--espaa-rta.example", "a@espa\xC3\xB1" "a.example" },
-		{ "a@XN--ESPAA-RTA.example", "a@espa\xC3\xB1" "a.example" },
-		{ "a@ESPA\xC3\x91" "A.example.", "a@espa\xC3\xB1" "a.example" },
-		{ "a@a\xE3\x80\x82" "b", "a@a.b" },                   /* U+3002 is a dot in IDNA */
-		{ "\xEF\xBC\xA1@b", "a@b" },                          /* full-width A */
-		{ "jose\xCC\x81@b", "jos\xC3\xA9@b" },                /* composed */
-		{ "a@fa\xC3\x9F.example", "a@fass.example" },         /* nameprep, as RFC 3491 has it */
-		{ "\xE2\x84\xA6@b", "\xCF\x89@b" },                   /* OHM SIGN */
-		{ "a@b/\xE2\x84\xA6", "a@b/\xCE\xA9" },               /* a resource keeps its case */
-		{ "a\xC2\xAD" "b@c", "ab@c" },                        /* SOFT HYPHEN goes */
-		{ "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D@b", "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D@b" }, /* right to left */
+		{ "JOS\xC3\x89@espa\xC3\xB1"
+		  "a.example",
+		  "jos\xC3\xA9@espa\xC3\xB1"
+		  "a.example" },
+		{ "a@xn--espaa-rta.example", "a@espa\xC3\xB1"
+					     "a.example" },
+		{ "a@XN--ESPAA-RTA.example", "a@espa\xC3\xB1"
+					     "a.example" },
+		{ "a@ESPA\xC3\x91"
+		  "A.example.",
+		  "a@espa\xC3\xB1"
+		  "a.example" },
+		{ "a@a\xE3\x80\x82"
+		  "b",
+		  "a@a.b" },                                  /* U+3002 is a dot in IDNA */
+		{ "\xEF\xBC\xA1@b", "a@b" },                  /* full-width A */
+		{ "jose\xCC\x81@b", "jos\xC3\xA9@b" },        /* composed */
+		{ "a@fa\xC3\x9F.example", "a@fass.example" }, /* nameprep, as RFC 3491 has it */
+		{ "\xE2\x84\xA6@b", "\xCF\x89@b" },           /* OHM SIGN */
+		{ "a@b/\xE2\x84\xA6", "a@b/\xCE\xA9" },       /* a resource keeps its case */
+		{ "a\xC2\xAD"
+		  "b@c",
+		  "ab@c" }, /* SOFT HYPHEN goes */
+		{ "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D@b",
+		  "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D@b" }, /* right to left */
 		{ "a!#$%^*()_+-={}[]|;,.?~`\\@b", "a!#$%^*()_+-={}[]|;,.?~`\\@b" },
 		{ "\\20a@b", "\\20a@b" },
 	};
@@ -65,21 +81,75 @@ test_good(void **state)
 static void
 test_refused(void **state)
 {
-	static const char *const rows[] = { "", "@", "/", "@b", "a@", "a@/c", "/c", "a@b/", "a@b@c", "@b/c", "a b@c", "a\"@c",
-		"a&@c", "a'@c", "a:@c", "a<@c", "a>@c", "a\x7F@c", "a\x01@c", "a@b c", "a@b_c", "a@-b", "a@b-", "a@b-.c", "a@.b",
-		"a@b..c", "a@.", "a@b..", "..", "a@[", "a@[]", "a@[::1", "a@[::g]", "a@::1", "a@[127.0.0.1]", "a@[::1%lo]",
-		"a@[::1].", "a@b/\x01", "a@b/\n", "a@b/\x7F", "a@b\xC3", "\xFF@b", "a@b/\xFF", "\xC0\x80@b", "\xED\xA0\x80@b",
-		"a@b/\xED\xA0\x80", "a\xC2\xA0@b",   /* no-break space in a node */
-		"\xEF\xBC\xA0@b", "\xEF\xBC\x8F@b",  /* full-width @ and / become the real ones */
-		"a@b\xEF\xBC\x8F" "c", "a@b\xEF\xBC\xA0" "c",
-		"\xF0\x9F\x98\x80@b", "a@b/\xF0\x9F\x98\x80", /* U+1F600: newer than Unicode 3.2, so unassigned in stringprep */
+	static const char *const rows[] = {
+		"",
+		"@",
+		"/",
+		"@b",
+		"a@",
+		"a@/c",
+		"/c",
+		"a@b/",
+		"a@b@c",
+		"@b/c",
+		"a b@c",
+		"a\"@c",
+		"a&@c",
+		"a'@c",
+		"a:@c",
+		"a<@c",
+		"a>@c",
+		"a\x7F@c",
+		"a\x01@c",
+		"a@b c",
+		"a@b_c",
+		"a@-b",
+		"a@b-",
+		"a@b-.c",
+		"a@.b",
+		"a@b..c",
+		"a@.",
+		"a@b..",
+		"..",
+		"a@[",
+		"a@[]",
+		"a@[::1",
+		"a@[::g]",
+		"a@::1",
+		"a@[127.0.0.1]",
+		"a@[::1%lo]",
+		"a@[::1].",
+		"a@b/\x01",
+		"a@b/\n",
+		"a@b/\x7F",
+		"a@b\xC3",
+		"\xFF@b",
+		"a@b/\xFF",
+		"\xC0\x80@b",
+		"\xED\xA0\x80@b",
+		"a@b/\xED\xA0\x80",
+		"a\xC2\xA0@b", /* no-break space in a node */
+		"\xEF\xBC\xA0@b",
+		"\xEF\xBC\x8F@b", /* full-width @ and / become the real ones */
+		"a@b\xEF\xBC\x8Fx",
+		"a@b\xEF\xBC\xA0x",
+		"\xF0\x9F\x98\x80@b",
+		"a@b/\xF0\x9F\x98\x80", /* U+1F600: newer than Unicode 3.2, so unassigned in stringprep */
 		"a@\xF0\x9F\x98\x80.example",
-		"a\xE2\x80\xAE@b", "a@b/\xE2\x80\xAE", /* RIGHT-TO-LEFT OVERRIDE */
-		"\xEE\x80\x80@b", "a@b/\xEF\xBF\xBD",  /* private use, REPLACEMENT CHARACTER */
-		"\xD7\xA9" "a@b",                      /* right to left and left to right mixed (RFC 3454 6) */
-		"\xC2\xAD@b", "a@b/\xC2\xAD",          /* nothing is left */
-		"a@xn--", "a@xn--a", "a@xn--zzzzzzzzzz99999.b", "a@a.xn--ls8h.b",
-		"a@0123456789012345678901234567890123456789012345678901234567890123.b" /* a label of 64 */ };
+		"a\xE2\x80\xAE@b",
+		"a@b/\xE2\x80\xAE", /* RIGHT-TO-LEFT OVERRIDE */
+		"\xEE\x80\x80@b",
+		"a@b/\xEF\xBF\xBD", /* private use, REPLACEMENT CHARACTER */
+		"\xD7\xA9"
+		"a@b", /* right to left and left to right mixed (RFC 3454 6) */
+		"\xC2\xAD@b",
+		"a@b/\xC2\xAD", /* nothing is left */
+		"a@xn--",
+		"a@xn--a",
+		"a@xn--zzzzzzzzzz99999.b",
+		"a@a.xn--ls8h.b",
+		"a@0123456789012345678901234567890123456789012345678901234567890123.b" /* a label of 64 */
+	};
 	struct arena *arena = arena_new();
 	struct jid jid;
 
@@ -126,7 +196,8 @@ test_limits(void **state)
 		assert_int_equal(jid_make(arena, part, "b", NULL, &jid), fits);
 		assert_int_equal(jid_make(arena, NULL, "b", part, &jid), fits);
 		assert_int_equal(jid_make(arena, part, domain, part, &jid), fits);
-		assert_int_equal(fits ? strlen(jid_text(arena, &jid)) : 0, fits ? 2 * len + JID_PART_MAX + 2 : 0);
+		assert_int_equal(fits ? strlen(jid_text(arena, &jid)) : 0,
+				 fits ? 2 * len + JID_PART_MAX + 2 : 0);
 		fill(part, len, "abcdefghijklmnopqrstuvwxyz01234.");
 		if (part[len - 1] == '.')
 			part[len - 1] = 'a';
@@ -191,7 +262,8 @@ test_use(void **state)
 	assert_string_equal(jid_text(other, &a), "b");
 	arena_free(&other);
 	assert_true(jid_domain_valid("relay.example"));
-	assert_true(jid_domain_valid("espa\xC3\xB1" "a.example"));
+	assert_true(jid_domain_valid("espa\xC3\xB1"
+				     "a.example"));
 	assert_false(jid_domain_valid("Relay.example"));
 	assert_false(jid_domain_valid("relay.example."));
 	assert_false(jid_domain_valid("xn--espaa-rta.example"));
@@ -217,14 +289,15 @@ test_ascii(void **state)
 		}
 		if (text[0] == '\0')
 			continue;
-		strcpy(node, text);
-		strcpy(resource, text);
+		memcpy(node, text, sizeof(text));
+		memcpy(resource, text, sizeof(text));
 		bool good = stringprep(node, sizeof(node), 0, stringprep_xmpp_nodeprep) == STRINGPREP_OK;
 
 		assert_int_equal(jid_make(arena, text, "b", NULL, &jid), good);
 		if (good)
 			assert_string_equal(jid.node, node);
-		good = stringprep(resource, sizeof(resource), 0, stringprep_xmpp_resourceprep) == STRINGPREP_OK;
+		good =
+		    stringprep(resource, sizeof(resource), 0, stringprep_xmpp_resourceprep) == STRINGPREP_OK;
 		assert_int_equal(jid_make(arena, NULL, "b", text, &jid), good);
 		if (good)
 			assert_string_equal(jid.resource, resource);
@@ -237,7 +310,8 @@ static void
 test_every_point(void **state)
 {
 	(void)state;
-	for (uint32_t point = 0x80; point < 0x30000; point += 1 + (point > 0x3400 && point < 0xD000 ? 97 : 0)) {
+	for (uint32_t point = 0x80; point < 0x30000;
+	     point += 1 + (point > 0x3400 && point < 0xD000 ? 97 : 0)) {
 		struct arena *arena = arena_new();
 		char text[16] = "a", *end = text + 1;
 		struct jid jid, again;
@@ -245,7 +319,8 @@ test_every_point(void **state)
 		if (point >= 0x10000)
 			*end++ = (char)(0xF0 | point >> 18);
 		if (point >= 0x800)
-			*end++ = (char)((point >= 0x10000 ? 0x80 : 0xE0) | (point >> 12 & (point >= 0x10000 ? 0x3F : 0x0F)));
+			*end++ = (char)((point >= 0x10000 ? 0x80 : 0xE0) |
+					(point >> 12 & (point >= 0x10000 ? 0x3F : 0x0F)));
 		*end++ = (char)((point >= 0x800 ? 0x80 : 0xC0) | (point >> 6 & 0x3F));
 		*end++ = (char)(0x80 | (point & 0x3F));
 		for (const char *part = text; part <= text + 1; part++) {
@@ -271,12 +346,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_make),
-		cmocka_unit_test(test_use),
-		cmocka_unit_test(test_ascii),
+		cmocka_unit_test(test_good),        cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_limits),      cmocka_unit_test(test_make),
+		cmocka_unit_test(test_use),         cmocka_unit_test(test_ascii),
 		cmocka_unit_test(test_every_point),
 	};
 

@@ -67,9 +67,10 @@ test_parse(void **state)
 		assert_int_equal(got.present, rows[i].want.present);
 		assert_int_equal(got.max, rows[i].want.max);
 		assert_int_equal(got.index, rows[i].want.index);
-		assert_string_equal(got.after ? got.after : "(null)", rows[i].want.after ? rows[i].want.after : "(null)");
+		assert_string_equal(got.after ? got.after : "(null)",
+				    rows[i].want.after ? rows[i].want.after : "(null)");
 		assert_string_equal(got.before ? got.before : "(null)",
-		    rows[i].want.before ? rows[i].want.before : "(null)");
+				    rows[i].want.before ? rows[i].want.before : "(null)");
 	}
 	arena_free(&arena);
 }

@@ -53,14 +53,36 @@ test_parse(void **state)
 static void
 test_refused(void **state)
 {
-	static const char *const rows[] = { "", "x", "2026", "2026-11-22", "2026-11-22T14:37:05", "2026-11-22T14:37Z",
-		"2026-11-22 14:37:05Z", "2026-13-22T14:37:05Z", "2026-00-22T14:37:05Z", "2026-11-00T14:37:05Z",
-		"2026-11-31T14:37:05Z", "2026-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2026-11-22T24:00:00Z",
-		"2026-11-22T14:60:05Z", "2026-11-22T14:37:61Z", "2026-11-22T14:37:05.Z", "2026-11-22T14:37:05.1",
-		"2026-11-22T14:37:05+0100", "2026-11-22T14:37:05+24:00", "2026-11-22T14:37:05+01:60",
-		"2026-11-22T14:37:05ZZ", "2026-11-22T14:37:05Z ", " 2026-11-22T14:37:05Z", "-026-11-22T14:37:05Z",
-		"12026-11-22T14:37:05Z", "20261122T14:37:05", "2026-1-22T14:37:05Z", "+026-11-22T14:37:05Z",
-		"2026-11-22t14:37:05z" };
+	static const char *const rows[] = { "",
+					    "x",
+					    "2026",
+					    "2026-11-22",
+					    "2026-11-22T14:37:05",
+					    "2026-11-22T14:37Z",
+					    "2026-11-22 14:37:05Z",
+					    "2026-13-22T14:37:05Z",
+					    "2026-00-22T14:37:05Z",
+					    "2026-11-00T14:37:05Z",
+					    "2026-11-31T14:37:05Z",
+					    "2026-02-29T00:00:00Z",
+					    "1900-02-29T00:00:00Z",
+					    "2026-11-22T24:00:00Z",
+					    "2026-11-22T14:60:05Z",
+					    "2026-11-22T14:37:61Z",
+					    "2026-11-22T14:37:05.Z",
+					    "2026-11-22T14:37:05.1",
+					    "2026-11-22T14:37:05+0100",
+					    "2026-11-22T14:37:05+24:00",
+					    "2026-11-22T14:37:05+01:60",
+					    "2026-11-22T14:37:05ZZ",
+					    "2026-11-22T14:37:05Z ",
+					    " 2026-11-22T14:37:05Z",
+					    "-026-11-22T14:37:05Z",
+					    "12026-11-22T14:37:05Z",
+					    "20261122T14:37:05",
+					    "2026-1-22T14:37:05Z",
+					    "+026-11-22T14:37:05Z",
+					    "2026-11-22t14:37:05z" };
 	int64_t ms;
 
 	(void)state;
@@ -82,8 +104,8 @@ test_calendar(void **state)
 
 		stamp_format(ours, s * 1000 + 7);
 		gmtime_r(&when, &tm);
-		snprintf(theirs, sizeof(theirs), "%04d-%02d-%02dT%02d:%02d:%02d.007Z", tm.tm_year + 1900, tm.tm_mon + 1,
-		    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+		snprintf(theirs, sizeof(theirs), "%04d-%02d-%02dT%02d:%02d:%02d.007Z", tm.tm_year + 1900,
+			 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 		assert_string_equal(ours, theirs);
 		assert_true(stamp_parse(ours, &again));
 		assert_true(again == s * 1000 + 7);
@@ -115,7 +137,8 @@ test_delay(void **state)
 	stamp_delay(arena, message, "relay.example", 1795358225123);
 	stamp_delay(arena, message, NULL, 0);
 	xmlout(&out, message, NS_CLIENT);
-	assert_string_equal(out.data,
+	assert_string_equal(
+	    out.data,
 	    "<message><delay xmlns='urn:xmpp:delay' from='relay.example' stamp='2026-11-22T14:37:05.123Z'/>"
 	    "<delay xmlns='urn:xmpp:delay' stamp='1970-01-01T00:00:00.000Z'/></message>");
 	buf_free(&out);
@@ -126,10 +149,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_calendar),
-		cmocka_unit_test(test_clamped),
+		cmocka_unit_test(test_parse),    cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_calendar), cmocka_unit_test(test_clamped),
 		cmocka_unit_test(test_delay),
 	};
 

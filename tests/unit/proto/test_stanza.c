@@ -67,9 +67,9 @@ test_priority(void **state)
 	static const struct {
 		const char *text;
 		int value;
-	} rows[] = { { "", 0 }, { "5", 5 }, { "-1", -1 }, { "+7", 7 }, { " 12\n", 12 }, { "127", 127 }, { "128", 0 },
-		{ "-128", -128 }, { "-129", 0 }, { "99999999999999", 0 }, { "x", 0 }, { "1x", 0 }, { "1 2", 0 }, { "-", 0 },
-		{ "007", 7 } };
+	} rows[] = { { "", 0 },      { "5", 5 },   { "-1", -1 },     { "+7", 7 },   { " 12\n", 12 },
+		     { "127", 127 }, { "128", 0 }, { "-128", -128 }, { "-129", 0 }, { "99999999999999", 0 },
+		     { "x", 0 },     { "1x", 0 },  { "1 2", 0 },     { "-", 0 },    { "007", 7 } };
 	struct arena *arena = arena_new();
 
 	(void)state;
@@ -114,28 +114,29 @@ static void
 test_answers(void **state)
 {
 	struct arena *arena = arena_new();
-	struct xml *iq = parse(arena, "<iq xmlns='jabber:client' type='get' from='a@b/c' to='d' id='7'><x xmlns='u'/></iq>");
+	struct xml *iq = parse(
+	    arena, "<iq xmlns='jabber:client' type='get' from='a@b/c' to='d' id='7'><x xmlns='u'/></iq>");
 
 	(void)state;
 	assert_out(iq_result(arena, iq), "<iq from='d' to='a@b/c' type='result' id='7'/>");
 	assert_out(stanza_error(arena, iq, STANZA_ITEM_NOT_FOUND, NULL, false),
-	    "<iq from='d' to='a@b/c' type='error' id='7'><error type='cancel'>"
-	    "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>");
+		   "<iq from='d' to='a@b/c' type='error' id='7'><error type='cancel'>"
+		   "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>");
 	struct xml *error = stanza_error(arena, iq, STANZA_BAD_REQUEST, "why", true);
 
-	assert_out(error,
-	    "<iq from='d' to='a@b/c' type='error' id='7'><x xmlns='u'/><error type='modify'>"
-	    "<bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
-	    "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>why</text></error></iq>");
+	assert_out(error, "<iq from='d' to='a@b/c' type='error' id='7'><x xmlns='u'/><error type='modify'>"
+			  "<bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+			  "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>why</text></error></iq>");
 	assert_int_equal(stanza_error_of(error), STANZA_BAD_REQUEST);
 
 	/* Errors answer no errors and no results. */
 	assert_null(stanza_error(arena, error, STANZA_BAD_REQUEST, NULL, true));
 	assert_null(stanza_error(arena, iq_result(arena, iq), STANZA_BAD_REQUEST, NULL, true));
 	assert_int_equal(stanza_error_of(iq), STANZA_UNDEFINED_CONDITION);
-	assert_int_equal(stanza_error_of(parse(arena,
-	                     "<message type='error'><error type='wait'><text xmlns='" NS_STANZA_ERRORS "'/>"
-	                     "<conflict xmlns='" NS_STANZA_ERRORS "'/></error></message>")),
+	assert_int_equal(
+	    stanza_error_of(
+		parse(arena, "<message type='error'><error type='wait'><text xmlns='" NS_STANZA_ERRORS "'/>"
+			     "<conflict xmlns='" NS_STANZA_ERRORS "'/></error></message>")),
 	    STANZA_CONFLICT);
 	arena_free(&arena);
 }
@@ -144,10 +145,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_types),
-		cmocka_unit_test(test_priority),
-		cmocka_unit_test(test_iq_valid),
+		cmocka_unit_test(test_kinds),    cmocka_unit_test(test_types),
+		cmocka_unit_test(test_priority), cmocka_unit_test(test_iq_valid),
 		cmocka_unit_test(test_answers),
 	};
 

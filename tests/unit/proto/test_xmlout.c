@@ -50,8 +50,8 @@ test_namespaces(void **state)
 	assert_out(message, NS_CLIENT, "<message><x xmlns='urn:x'><y/></x><z xmlns=''/></message>");
 	xml_append(xml_add(arena, message, "forwarded", "urn:f"), xml_new(arena, "iq", NS_CLIENT));
 	assert_out(message, NS_CLIENT,
-	    "<message><x xmlns='urn:x'><y/></x><z xmlns=''/>"
-	    "<forwarded xmlns='urn:f'><iq xmlns='jabber:client'/></forwarded></message>");
+		   "<message><x xmlns='urn:x'><y/></x><z xmlns=''/>"
+		   "<forwarded xmlns='urn:f'><iq xmlns='jabber:client'/></forwarded></message>");
 	arena_free(&arena);
 }
 
@@ -79,7 +79,10 @@ test_impossible(void **state)
 {
 	static const char *const rows[][2] = {
 		{ "\x01", "\xEF\xBF\xBD" },
-		{ "a\x0B" "b", "a\xEF\xBF\xBD" "b" },
+		{ "a\x0B"
+		  "b",
+		  "a\xEF\xBF\xBD"
+		  "b" },
 		{ "\xFF", "\xEF\xBF\xBD" },
 		{ "\xC0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD" },
 		{ "\xC3", "\xEF\xBF\xBD" },
@@ -101,7 +104,8 @@ test_impossible(void **state)
 	struct buf out = { 0 };
 
 	xmlout_escape(&out, "a\0b", 3);
-	assert_string_equal(out.data, "a\xEF\xBF\xBD" "b");
+	assert_string_equal(out.data, "a\xEF\xBF\xBD"
+				      "b");
 	buf_free(&out);
 }
 
@@ -133,7 +137,7 @@ by_name(const void *a, const void *b)
 {
 	const xmlAttr *const *x = a, *const *y = b;
 	int order = strcmp((*x)->ns == NULL ? "" : string_of((*x)->ns->href),
-	    (*y)->ns == NULL ? "" : string_of((*y)->ns->href));
+			   (*y)->ns == NULL ? "" : string_of((*y)->ns->href));
 
 	return order != 0 ? order : strcmp(string_of((*x)->name), string_of((*y)->name));
 }
@@ -202,8 +206,9 @@ check_libxml(const struct buf *bytes, const struct buf *want)
 {
 	struct buf got = { 0 };
 	/* NOENT: without it libxml2 leaves &#38; for & in the names of namespaces (2.9.14). */
-	xmlDoc *doc = xmlReadMemory(bytes->data, (int)bytes->len, "tree.xml", "UTF-8",
-	    XML_PARSE_NOENT | XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	xmlDoc *doc =
+	    xmlReadMemory(bytes->data, (int)bytes->len, "tree.xml", "UTF-8",
+			  XML_PARSE_NOENT | XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 
 	assert_non_null(doc);
 	libxml_text(&got, xmlDocGetRootElement(doc));
@@ -258,14 +263,17 @@ test_control(void **state)
 	(void)state;
 	struct arena *arena = arena_new();
 	enum stream_error error;
-	static const char *const others[] = { "<a b='1'>t</a>", "<a b='2'>t</a>", "<a c='1'>t</a>", "<a b='1'>u</a>",
-		"<a b='1'><t/></a>", "<b b='1'>t</b>", "<a xmlns='x' b='1'>t</a>", "<a b='1'/>",
-		"<a xmlns:x='x' x:b='1'>t</a>", "<a b='1'>t </a>" };
+	static const char *const others[] = {
+		"<a b='1'>t</a>",           "<a b='2'>t</a>",    "<a c='1'>t</a>",
+		"<a b='1'>u</a>",           "<a b='1'><t/></a>", "<b b='1'>t</b>",
+		"<a xmlns='x' b='1'>t</a>", "<a b='1'/>",        "<a xmlns:x='x' x:b='1'>t</a>",
+		"<a b='1'>t </a>"
+	};
 	struct buf texts[10] = { { 0 } };
 
 	for (size_t i = 0; i < 10; i++) {
 		trees_text(&texts[i],
-		    xmlin_parse(arena, others[i], strlen(others[i]), &xmlin_limits_default, &error));
+			   xmlin_parse(arena, others[i], strlen(others[i]), &xmlin_limits_default, &error));
 		for (size_t k = 0; k < i; k++)
 			assert_string_not_equal(texts[i].data, texts[k].data);
 	}
@@ -278,12 +286,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_namespaces),
-		cmocka_unit_test(test_escapes),
-		cmocka_unit_test(test_impossible),
-		cmocka_unit_test(test_deep),
-		cmocka_unit_test(test_same_tree),
-		cmocka_unit_test(test_control),
+		cmocka_unit_test(test_namespaces), cmocka_unit_test(test_escapes),
+		cmocka_unit_test(test_impossible), cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_same_tree),  cmocka_unit_test(test_control),
 	};
 	int failed = cmocka_run_group_tests_name("proto/xmlout", tests, NULL, NULL);
 

@@ -44,15 +44,52 @@ pick(uint64_t *state, const char *const *from, size_t count)
 
 #define PICK(state, table) pick((state), (table), sizeof(table) / sizeof((table)[0]))
 
-static const char *const names[] = { "a", "message", "x", "body", "b-1", "c.d", "_", "\xC3\xB1", "\xE4\xB8\xAD",
-	"ns1", "xmlns1", "id", "z\xCC\x81", "iq", "error" };
-static const char *const spaces[] = { "jabber:client", "", "urn:x", "urn:a&b", "it's", "<\">", "urn:\xC3\xB1",
-	"http://etherx.jabber.org/streams", "urn:x y", "jabber:server" };
+static const char *const names[] = { "a",      "message", "x",         "body",         "b-1",
+				     "c.d",    "_",       "\xC3\xB1",  "\xE4\xB8\xAD", "ns1",
+				     "xmlns1", "id",      "z\xCC\x81", "iq",           "error" };
+static const char *const spaces[] = { "jabber:client", "",
+				      "urn:x",         "urn:a&b",
+				      "it's",          "<\">",
+				      "urn:\xC3\xB1",  "http://etherx.jabber.org/streams",
+				      "urn:x y",       "jabber:server" };
 /* What readers stumble over, and some of each length of UTF-8. */
-static const char *const pieces[] = { "a", "Hola", " ", "  ", "\n", "\r", "\r\n", "\t", "&", "<", ">", "]]>", "'", "\"",
-	"&amp;", "&#13;", "<!--", "-->", "<![CDATA[", "<?x?>", "\x7F", "\xC2\x80", "\xC2\x85", "\xC3\xB1", "\xE2\x80\xA8",
-	"\xEF\xBB\xBF", "\xEF\xB7\x90", "\xEF\xBF\xBD", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF0\x9F\x98\x80",
-	"\xF0\x9F\xBF\xBE", "\xF4\x8F\xBF\xBF", "0", "%s", "\\", "\xD8\xA7" };
+static const char *const pieces[] = { "a",
+				      "Hola",
+				      " ",
+				      "  ",
+				      "\n",
+				      "\r",
+				      "\r\n",
+				      "\t",
+				      "&",
+				      "<",
+				      ">",
+				      "]]>",
+				      "'",
+				      "\"",
+				      "&amp;",
+				      "&#13;",
+				      "<!--",
+				      "-->",
+				      "<![CDATA[",
+				      "<?x?>",
+				      "\x7F",
+				      "\xC2\x80",
+				      "\xC2\x85",
+				      "\xC3\xB1",
+				      "\xE2\x80\xA8",
+				      "\xEF\xBB\xBF",
+				      "\xEF\xB7\x90",
+				      "\xEF\xBF\xBD",
+				      "\xED\x9F\xBF",
+				      "\xEE\x80\x80",
+				      "\xF0\x9F\x98\x80",
+				      "\xF0\x9F\xBF\xBE",
+				      "\xF4\x8F\xBF\xBF",
+				      "0",
+				      "%s",
+				      "\\",
+				      "\xD8\xA7" };
 
 static const char *
 random_text(struct arena *arena, uint64_t *state)
@@ -155,7 +192,7 @@ by_name(const void *a, const void *b)
 static void
 attrs_text(struct buf *out, const struct xml *node)
 {
-	const struct xml_attr *row[64];
+	const struct xml_attr *row[64] = { NULL };
 	size_t count = 0;
 
 	for (const struct xml_attr *attr = node->attrs; attr != NULL && count < 64; attr = attr->next)

@@ -1,8 +1,10 @@
 /*
- * trees.h -- random trees for the tests of XML out (attack X12), and one text form to compare what readers made of them.
+ * trees.h -- random trees for the tests of XML out (attack X12), and one text form to compare what readers
+ * made of them.
  *
- * The text form: E ns name, then A ns name value for each attribute (sorted), then the children, then Z; T text for
- * text. Every string is its length in bytes, a colon and itself. Neighbouring text is joined, empty text left out.
+ * The text form: E ns name, then A ns name value for each attribute (sorted), then the children, then Z; T
+ * text for text. Every string is its length in bytes, a colon and itself. Neighbouring text is joined, empty
+ * text left out.
  */
 #ifndef TESTS_TREES_H
 #define TESTS_TREES_H
