@@ -128,6 +128,8 @@ keys_came(struct sync *sync, struct arena *arena, const struct xml *answer, void
 {
 	const struct want *want = arg;
 
+	if (answer == NULL && !sync_alive(sync))
+		return; /* the line broke: that says nothing about them */
 	db_begin(sync->db);
 	if (answer == NULL || (iq_type(answer) == IQ_ERROR && !is_absent(answer)))
 		device_fetch_failed(sync->db, sync->account->id, want->jid, want->device, false, now_wall());

@@ -99,13 +99,16 @@ want_ack(struct sync *sync)
 static bool
 send_item(struct sync *sync, struct arena *arena, const struct outbox_item *item)
 {
-	struct xmlin_limits limits = xmlin_limits_default;
+	static const char start[] = "<message";
 	enum stream_error error;
 	struct xml *stanza;
+	const char *text;
 
-	if (item->stanza == NULL)
+	if (item->stanza == NULL || strncmp(item->stanza, start, strlen(start)) != 0)
 		return false;
-	stanza = xmlin_parse(arena, item->stanza, item->stanza_len, &limits, &error);
+	/* The outbox keeps it as it stands inside a stream, where jabber:client is in force. */
+	text = arena_printf(arena, "%s xmlns='" NS_CLIENT "'%s", start, item->stanza + strlen(start));
+	stanza = xmlin_parse(arena, text, strlen(text), &xmlin_limits_default, &error);
 	if (stanza == NULL)
 		return false;
 	fly(sync, stream_send(sync->stream, stanza), item);

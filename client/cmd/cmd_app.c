@@ -171,19 +171,19 @@ on_progress(void *arg, enum sync_phase phase, size_t done, size_t total)
 	(void)arg;
 	switch (phase) {
 	case SYNC_CONNECT:
-		out_progress("%s", _("Connecting…"));
+		out_progress("%s", _("Connecting..."));
 		break;
 	case SYNC_KEYS:
-		out_progress("%s", _("Fetching keys…"));
+		out_progress("%s", _("Fetching keys..."));
 		break;
 	case SYNC_SEND:
-		out_progress(ngettext("Sending… %zu message", "Sending… %zu messages", (unsigned long)done), done);
+		out_progress(ngettext("Sending... %zu message", "Sending... %zu messages", (unsigned long)done), done);
 		break;
 	case SYNC_RECEIVE:
-		out_progress(ngettext("Receiving… %zu message", "Receiving… %zu messages", (unsigned long)done), done);
+		out_progress(ngettext("Receiving... %zu message", "Receiving... %zu messages", (unsigned long)done), done);
 		break;
 	case SYNC_END:
-		out_progress("%s", _("Finishing…"));
+		out_progress("%s", _("Finishing..."));
 		break;
 	}
 	(void)total;

@@ -1,7 +1,7 @@
 /*
  * cmd_read.c -- lazo read: what came, each once; the cursor moves only after the output was written and flushed.
  *
- * With --account the cursor is that account's, without it that of all accounts together.
+ * Each account has its cursor; without --account all of them count and move.
  */
 #include "config.h"
 
@@ -15,9 +15,51 @@
 
 enum { PAGE = 500 };
 
-/* After the person has it: the cursor, and "displayed" to those who want to know (XEP-0333). */
+/* The cursors of the accounts that are meant, as they were when we began. */
+struct reading {
+	struct account *accounts;
+	int64_t *cursors;
+	size_t count;
+	bool moving; /* the cursors follow what was shown */
+	bool fresh;  /* only what is behind its account's cursor */
+};
+
+static void
+load_cursors(struct app *app, struct reading *reading)
+{
+	reading->count = account_list(app->db, app->arena, &reading->accounts);
+	if (app->account_option != NULL) {
+		reading->accounts = &app->account;
+		reading->count = 1;
+	}
+	reading->cursors = arena_alloc(app->arena, (reading->count + 1) * sizeof(*reading->cursors));
+	for (size_t i = 0; i < reading->count; i++)
+		reading->cursors[i] = history_cursor(app->db, reading->accounts[i].id);
+}
+
+static int64_t
+least_cursor(const struct reading *reading)
+{
+	int64_t least = reading->count > 0 ? reading->cursors[0] : 0;
+
+	for (size_t i = 1; i < reading->count; i++)
+		if (reading->cursors[i] < least)
+			least = reading->cursors[i];
+	return least;
+}
+
+static bool
+is_wanted(const struct reading *reading, const struct message *message)
+{
+	for (size_t i = 0; reading->fresh && i < reading->count; i++)
+		if (reading->accounts[i].id == message->account)
+			return message->id > reading->cursors[i];
+	return true;
+}
+
+/* After the person has it: the cursors, and "displayed" to those who want to know (XEP-0333). */
 static int
-mark_read(struct app *app, int64_t cursor_account, const struct message *list, size_t count)
+mark_read(struct app *app, const struct reading *reading, const struct message *list, size_t count)
 {
 	int64_t now = now_wall();
 
@@ -25,9 +67,10 @@ mark_read(struct app *app, int64_t cursor_account, const struct message *list, s
 		return app_disk(app, _("The output could not be written."));
 	db_begin(app->db);
 	for (size_t i = 0; i < count; i++)
-		if (list[i].markable && list[i].unreadable == READABLE)
+		if (list[i].markable && list[i].unreadable == READABLE && is_wanted(reading, &list[i]))
 			outbox_add_displayed(app->db, list[i].account, list[i].id, now);
-	history_set_cursor(app->db, cursor_account, list[count - 1].id);
+	for (size_t i = 0; i < reading->count; i++)
+		history_set_cursor(app->db, reading->accounts[i].id, list[count - 1].id);
 	return app_commit(app);
 }
 
@@ -40,9 +83,9 @@ show(struct app *app, const struct message *message)
 		show_message(app, message, true);
 }
 
-/* One page of those behind `query->since`. Returns how many; *code_r what to exit with. */
+/* One page of those behind query->since. Returns how many; *shown_r counts, *code_r is what to exit with. */
 static size_t
-page(struct app *app, struct history_query *query, int64_t cursor_account, bool moving, int *code_r)
+page(struct app *app, struct history_query *query, const struct reading *reading, size_t *shown_r, int *code_r)
 {
 	struct arena *outer = app->arena;
 	struct message *list;
@@ -50,12 +93,16 @@ page(struct app *app, struct history_query *query, int64_t cursor_account, bool 
 
 	app->arena = arena_new(); /* a year of messages does not stay in memory */
 	count = history_list(app->db, app->arena, query, &list);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		if (!is_wanted(reading, &list[i]))
+			continue;
 		show(app, &list[i]);
+		++*shown_r;
+	}
 	if (count > 0) {
 		query->since = list[count - 1].id;
-		if (moving)
-			*code_r = mark_read(app, cursor_account, list, count);
+		if (reading->moving)
+			*code_r = mark_read(app, reading, list, count);
 	}
 	arena_free(&app->arena);
 	app->arena = outer;
@@ -66,10 +113,10 @@ static int
 run(struct app *app, const struct args *args)
 {
 	const char *since = args_value(args, "since");
-	bool moving = since == NULL && !args_flag(args, "peek");
+	struct reading reading = { .fresh = since == NULL, .moving = since == NULL && !args_flag(args, "peek") };
 	struct history_query query = { .received_only = true, .limit = PAGE };
 	int code = app_account(app);
-	size_t total = 0, count;
+	size_t shown = 0, count;
 	long long number = 0;
 
 	if (code != EX_OK)
@@ -79,16 +126,16 @@ run(struct app *app, const struct args *args)
 	if (args->count > 0 && (query.peer = app_person(app, args->at[0], &code)) == NULL)
 		return code;
 	query.account = app->account_option != NULL ? app->account.id : 0;
-	query.since = since != NULL ? number : history_cursor(app->db, query.account);
+	load_cursors(app, &reading);
+	query.since = since != NULL ? number : least_cursor(&reading);
 	if (query.peer != NULL)
-		moving = false; /* one person's messages: the others' stay new */
-	do {
-		count = page(app, &query, query.account, moving, &code);
-		total += count;
-	} while (code == EX_OK && count == PAGE);
+		reading.moving = false; /* one person's messages: the others' stay new */
+	do
+		count = page(app, &query, &reading, &shown, &code);
+	while (code == EX_OK && count == PAGE);
 	if (code == EX_OK && db_error(app->db) != NULL)
 		code = app_disk(app, db_error(app->db));
-	if (code == EX_OK && total == 0)
+	if (code == EX_OK && shown == 0)
 		out_note("%s\n", _("Nothing new."));
 	return code;
 }
