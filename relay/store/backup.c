@@ -1,8 +1,8 @@
 /*
  * backup.c -- a consistent copy of the database, made while the relay goes on writing.
  *
- * Its own connection reads one moment of the database; nobody waits for it. The copy is whole and on disk when this returns true;
- * otherwise there is none. An existing file is never overwritten.
+ * Its own connection reads one moment of the database; nobody waits for it. The copy is whole and on disk
+ * when this returns true; otherwise there is none. An existing file is never overwritten.
  */
 #include "config.h"
 

@@ -130,7 +130,8 @@ batch_run(struct db *db, struct reserve *reserve, struct txn *first)
 			break;
 		case DB_CONFLICT:
 		case DB_ERROR:
-			/* At once: look for the one. One by one: it is decided already, unless begin or commit failed. */
+			/* At once: look for the one. One by one: it is decided already, unless begin or
+			 * commit failed. */
 			if (alone && undecided(first) == left)
 				decide_rest(first, TXN_FAILED, false);
 			break;

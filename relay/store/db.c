@@ -1,13 +1,13 @@
 /*
  * db.c -- one SQLite connection: opening, statements, transactions, checkpoints.
  *
- * Write-ahead log with synchronous=FULL: a commit is one fdatasync of the log. Checkpoints never run by themselves: only
- * db_checkpoint() makes one, and only the relay's writer calls it, because SQLite before 3.51.3 can lose commits when one
- * connection checkpoints while another starts the log anew.
+ * Write-ahead log with synchronous=FULL: a commit is one fdatasync of the log. Checkpoints never run by
+ * themselves: only db_checkpoint() makes one, and only the relay's writer calls it, because SQLite
+ * before 3.51.3 can lose commits when one connection checkpoints while another starts the log anew.
  *
- * DIAGNOSTICS: errors are logged here, once, with SQLite's words; DB_FULL and DB_BUSY are for the caller to say. When the disk did
- * not take what fsync was to give it, the process ends with 74 (EX_IOERR) after a line: its answer to a second fsync would be worth
- * nothing, so nothing may be acknowledged any more.
+ * DIAGNOSTICS: errors are logged here, once, with SQLite's words; DB_FULL and DB_BUSY are for the caller to
+ * say. When the disk did not take what fsync was to give it, the process ends with 74 (EX_IOERR) after a
+ * line: its answer to a second fsync would be worth nothing, so nothing may be acknowledged any more.
  */
 #include "config.h"
 
@@ -36,7 +36,8 @@ struct db {
 void
 db_library_setup(void)
 {
-	/* No statistics: they cost a lock at every allocation. Refused once the library runs, which is harmless. */
+	/* No statistics: they cost a lock at every allocation. Refused once the library runs, which is
+	 * harmless. */
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
@@ -56,11 +57,13 @@ classify(struct db *db, int code)
 		return DB_ERROR;
 	}
 	int reason = sqlite3_system_errno(db->handle);
-	if (code == SQLITE_IOERR_SHMSIZE || ((reason == EDQUOT || reason == ENOSPC) && code == SQLITE_IOERR_WRITE))
+	if (code == SQLITE_IOERR_SHMSIZE ||
+	    ((reason == EDQUOT || reason == ENOSPC) && code == SQLITE_IOERR_WRITE))
 		return DB_FULL;
 	log_error(NULL, "database: %s (%s)", sqlite3_errmsg(db->handle), strerror(reason));
 	if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
-		log_error(NULL, "the disk does not keep what it is given: stopping, nothing more is acknowledged");
+		log_error(NULL,
+			  "the disk does not keep what it is given: stopping, nothing more is acknowledged");
 		_exit(EX_IOERR);
 	}
 	return DB_ERROR;
@@ -138,7 +141,8 @@ db_open(const char *path, unsigned busy_ms, unsigned cache_kib, char **error_r)
 		code = set_up(db, busy_ms, cache_kib);
 	if (code == SQLITE_OK)
 		return db;
-	*error_r = xasprintf("%s: %s", path, db->handle == NULL ? "out of memory" : sqlite3_errmsg(db->handle));
+	*error_r =
+	    xasprintf("%s: %s", path, db->handle == NULL ? "out of memory" : sqlite3_errmsg(db->handle));
 	db_close(&db);
 	return NULL;
 }
@@ -160,7 +164,7 @@ pragma_number(struct db *db, const char *pragma, int64_t *number_r)
 {
 	sqlite3_stmt *stmt = NULL;
 	bool good = sqlite3_prepare_v2(db->handle, pragma, -1, &stmt, NULL) == SQLITE_OK &&
-	    sqlite3_step(stmt) == SQLITE_ROW;
+		    sqlite3_step(stmt) == SQLITE_ROW;
 
 	if (good)
 		*number_r = sqlite3_column_int64(stmt, 0);
@@ -168,7 +172,8 @@ pragma_number(struct db *db, const char *pragma, int64_t *number_r)
 	return good;
 }
 
-/* Inside a write transaction, so that of two programs that start together one migrates and the other finds it done. */
+/* Inside a write transaction, so that of two programs that start together one migrates and the other finds it
+ * done. */
 static bool
 migrate_locked(struct db *db, const char *path, char **error_r)
 {
@@ -184,7 +189,7 @@ migrate_locked(struct db *db, const char *path, char **error_r)
 	if (version > schema_version()) {
 		*error_r = xasprintf("%s: written by a newer relay (schema %lld, this one knows %lld): "
 				     "install that version, or restore a backup",
-		    path, (long long)version, (long long)schema_version());
+				     path, (long long)version, (long long)schema_version());
 		return false;
 	}
 	for (; version < schema_version(); version++)
@@ -198,7 +203,8 @@ db_migrate(struct db *db, const char *path, char **error_r)
 {
 	*error_r = NULL;
 	bool good = sqlite3_exec(db->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
-	    migrate_locked(db, path, error_r) && sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+		    migrate_locked(db, path, error_r) &&
+		    sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
 	if (!good && *error_r == NULL)
 		*error_r = xasprintf("%s: %s", path, sqlite3_errmsg(db->handle));
 	if (!good)
@@ -211,8 +217,8 @@ prepared(struct db *db, enum sql id)
 {
 	sqlite3_stmt **stmt = &db->statements[id];
 
-	if (*stmt == NULL &&
-	    sqlite3_prepare_v3(db->handle, sql_text(id), -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL) != SQLITE_OK)
+	if (*stmt == NULL && sqlite3_prepare_v3(db->handle, sql_text(id), -1, SQLITE_PREPARE_PERSISTENT, stmt,
+						NULL) != SQLITE_OK)
 		log_error(NULL, "database: %s", sqlite3_errmsg(db->handle));
 	return *stmt;
 }
@@ -233,7 +239,8 @@ bind(sqlite3_stmt *stmt, int n, const struct value *value)
 		code = sqlite3_bind_text(stmt, n, value->bytes, (int)value->len, SQLITE_STATIC);
 		break;
 	case VALUE_BLOB: /* a NULL pointer would bind NULL: an empty blob is not NULL */
-		code = sqlite3_bind_blob(stmt, n, value->bytes == NULL ? "" : value->bytes, (int)value->len, SQLITE_STATIC);
+		code = sqlite3_bind_blob(stmt, n, value->bytes == NULL ? "" : value->bytes, (int)value->len,
+					 SQLITE_STATIC);
 		break;
 	}
 	assert(code == SQLITE_OK);
@@ -409,7 +416,7 @@ db_copy(struct db *db, const char *file, char **error_r)
 {
 	sqlite3_stmt *stmt = prepared(db, SQL_COPY);
 	bool good = stmt != NULL && sqlite3_bind_text(stmt, 1, file, -1, SQLITE_STATIC) == SQLITE_OK &&
-	    sqlite3_step(stmt) == SQLITE_DONE;
+		    sqlite3_step(stmt) == SQLITE_DONE;
 
 	if (!good)
 		*error_r = xasprintf("%s: %s", file, sqlite3_errmsg(db->handle));

@@ -1,8 +1,9 @@
 /*
  * store/db.h -- one SQLite connection: the only file that sees the library.
  *
- * A connection belongs to one thread at a time. Every statement is a row of sql.c, prepared at its first use and kept; values are
- * only ever bound. Results say what the caller has to do, not what SQLite called it. An fsync that fails ends the process (74).
+ * A connection belongs to one thread at a time. Every statement is a row of sql.c, prepared at its first use
+ * and kept; values are only ever bound. Results say what the caller has to do, not what SQLite called it. An
+ * fsync that fails ends the process (74).
  */
 #ifndef RELAY_STORE_DB_H
 #define RELAY_STORE_DB_H
@@ -45,15 +46,16 @@ bool db_migrate(struct db *db, const char *path, char **error_r);
 
 /* Run a statement without rows, or one whose rows do not matter. */
 enum db_result db_run_values(struct db *db, enum sql id, const struct value *values, size_t count);
-#define db_run(db, id, ...)                                                                                      \
-	db_run_values((db), (id), (const struct value[]){ __VA_ARGS__ },                                         \
-	    sizeof((const struct value[]){ __VA_ARGS__ }) / sizeof(struct value))
+#define db_run(db, id, ...)                                                                                  \
+	db_run_values((db), (id), (const struct value[]){ __VA_ARGS__ },                                     \
+		      sizeof((const struct value[]){ __VA_ARGS__ }) / sizeof(struct value))
 #define db_run0(db, id) db_run_values((db), (id), NULL, 0)
-/* Rows one by one: db_ask, then db_next until it is not DB_ROW, or db_end early. Columns are borrowed until the next row. */
+/* Rows one by one: db_ask, then db_next until it is not DB_ROW, or db_end early. Columns are borrowed until
+ * the next row. */
 struct stmt *db_ask_values(struct db *db, enum sql id, const struct value *values, size_t count);
-#define db_ask(db, id, ...)                                                                                      \
-	db_ask_values((db), (id), (const struct value[]){ __VA_ARGS__ },                                         \
-	    sizeof((const struct value[]){ __VA_ARGS__ }) / sizeof(struct value))
+#define db_ask(db, id, ...)                                                                                  \
+	db_ask_values((db), (id), (const struct value[]){ __VA_ARGS__ },                                     \
+		      sizeof((const struct value[]){ __VA_ARGS__ }) / sizeof(struct value))
 #define db_ask0(db, id) db_ask_values((db), (id), NULL, 0)
 enum db_result db_next(struct db *db, struct stmt *stmt);
 void db_end(struct stmt *stmt);
@@ -77,7 +79,8 @@ int64_t *db_mark(struct db *db);
 
 /* Frames in the write-ahead log after the last commit of this connection. */
 int64_t db_wal_frames(const struct db *db);
-/* Copy the log into the file as far as readers allow; all: empty the log too. *copied_r: frames that are in the file. */
+/* Copy the log into the file as far as readers allow; all: empty the log too. *copied_r: frames that are in
+ * the file. */
 enum db_result db_checkpoint(struct db *db, bool all, int64_t *copied_r);
 /* One moment of the database into an empty file. false: *error_r. */
 bool db_copy(struct db *db, const char *file, char **error_r);
@@ -91,7 +94,9 @@ v_int(int64_t number)
 static inline struct value
 v_text(const char *text) /* NULL: SQL's NULL */
 {
-	return (struct value){ .type = text == NULL ? VALUE_NULL : VALUE_TEXT, .bytes = text, .len = text == NULL ? 0 : strlen(text) };
+	return (struct value){ .type = text == NULL ? VALUE_NULL : VALUE_TEXT,
+			       .bytes = text,
+			       .len = text == NULL ? 0 : strlen(text) };
 }
 
 static inline struct value

@@ -1,12 +1,14 @@
 /*
- * ids.c -- message ids, and what is made under the database's secret: stanza-ids and secrets for other purposes.
+ * ids.c -- message ids, and what is made under the database's secret: stanza-ids and secrets for other
+ * purposes.
  *
- * Ids are taken from the database in blocks, durably, before the first of a block is handed out: a crash loses what was left of a
- * block and repeats nothing. The next block is asked for when half of one is used; were it never to come (a full disk), ids run on
- * and OP_MESSAGE raises the database's mark (ops.c).
+ * Ids are taken from the database in blocks, durably, before the first of a block is handed out: a crash
+ * loses what was left of a block and repeats nothing. The next block is asked for when half of one is used;
+ * were it never to come (a full disk), ids run on and OP_MESSAGE raises the database's mark (ops.c).
  *
- * A stanza-id (XEP-0359) is one AES-128 block: 8 bytes of id, 8 of zeros, under a key derived from the secret. It tells nothing of
- * how many messages there are, needs no index, and one that is not ours does not decrypt to the zeros (1 in 2^64).
+ * A stanza-id (XEP-0359) is one AES-128 block: 8 bytes of id, 8 of zeros, under a key derived from the
+ * secret. It tells nothing of how many messages there are, needs no index, and one that is not ours does not
+ * decrypt to the zeros (1 in 2^64).
  */
 #include "config.h"
 
@@ -121,7 +123,8 @@ store_id_of(const struct store *store, const char *stanza_id)
 void
 store_secret(const struct store *store, const char *purpose, uint8_t out[static 32])
 {
-	digest_hmac(DIGEST_SHA256, store->ids.secret, sizeof store->ids.secret, purpose, strlen(purpose), out);
+	digest_hmac(DIGEST_SHA256, store->ids.secret, sizeof store->ids.secret, purpose, strlen(purpose),
+		    out);
 }
 
 /* Made at the first open, by whoever comes first. */

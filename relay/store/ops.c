@@ -1,8 +1,9 @@
 /*
- * ops.c -- each kind of operation as rows of SQL: one table, op_kind -> what it does and whether it needs room.
+ * ops.c -- each kind of operation as rows of SQL: one table, op_kind -> what it does and whether it needs
+ * room.
  *
- * Runs in the writer's thread, always inside a transaction. DB_CONFLICT: its condition did not hold; the caller undoes what the
- * transaction did before.
+ * Runs in the writer's thread, always inside a transaction. DB_CONFLICT: its condition did not hold; the
+ * caller undoes what the transaction did before.
  */
 #include "config.h"
 
@@ -69,8 +70,9 @@ count_references(struct txn_op *message)
 	return count;
 }
 
-/* Ids come from blocks taken before their use (ids.c). On a disk too full to take one they run on; then the first free id
- * is raised with the message itself. db_mark() remembers it, so that this asks the database once and not for each message. */
+/* Ids come from blocks taken before their use (ids.c). On a disk too full to take one they run on; then the
+ * first free id is raised with the message itself. db_mark() remembers it, so that this asks the database
+ * once and not for each message. */
 static enum db_result
 ids_raise(struct db *db, int64_t least)
 {
@@ -94,7 +96,8 @@ op_message(struct db *db, struct txn_op *own)
 	    (result = jid_intern_full(db, op->to, &to, &to_resource)) != DB_OK)
 		return result;
 	result = db_run(db, SQL_MESSAGE_NEW, v_int(op->id), v_int(from), v_text(from_resource), v_int(to),
-	    v_text(to_resource), v_int(op->time), v_int(op->expires), v_int(references), v_blob(op->body, op->body_len));
+			v_text(to_resource), v_int(op->time), v_int(op->expires), v_int(references),
+			v_blob(op->body, op->body_len));
 	return result == DB_OK && op->id >= *db_mark(db) ? ids_raise(db, op->id + 1) : result;
 }
 
@@ -159,30 +162,33 @@ op_pending_clear(struct db *db, struct txn_op *own)
 
 /* ---- accounts */
 
-#define KEYS(keys)                                                                                               \
-	v_blob((keys)->salt, sizeof (keys)->salt), v_int((keys)->iterations),                                    \
-	    v_blob((keys)->stored_sha1, sizeof (keys)->stored_sha1),                                             \
-	    v_blob((keys)->server_sha1, sizeof (keys)->server_sha1),                                             \
-	    v_blob((keys)->stored_sha256, sizeof (keys)->stored_sha256),                                         \
-	    v_blob((keys)->server_sha256, sizeof (keys)->server_sha256)
+#define KEYS(keys)                                                                                           \
+	v_blob((keys)->salt, sizeof(keys)->salt), v_int((keys)->iterations),                                 \
+	    v_blob((keys)->stored_sha1, sizeof(keys)->stored_sha1),                                          \
+	    v_blob((keys)->server_sha1, sizeof(keys)->server_sha1),                                          \
+	    v_blob((keys)->stored_sha256, sizeof(keys)->stored_sha256),                                      \
+	    v_blob((keys)->server_sha256, sizeof(keys)->server_sha256)
 
 static enum db_result
 op_account_new(struct db *db, struct txn_op *own)
 {
 	const struct op *op = &own->op;
 
-	/* The roster's version starts at the time of creation: a client that remembers an earlier account of this
-	 * name does not mistake its cache for ours. */
-	return none_is_conflict(db, db_run(db, SQL_ACCOUNT_NEW, v_text(op->account), v_int(op->time), KEYS(op->keys)));
+	/* The roster's version starts at the time of creation: a client that remembers an earlier account of
+	 * this name does not mistake its cache for ours. */
+	return none_is_conflict(
+	    db, db_run(db, SQL_ACCOUNT_NEW, v_text(op->account), v_int(op->time), KEYS(op->keys)));
 }
 
 static enum db_result
 op_account_keys(struct db *db, struct txn_op *own)
 {
-	return none_is_conflict(db, db_run(db, SQL_ACCOUNT_KEYS, v_text(own->op.account), KEYS(own->op.keys)));
+	return none_is_conflict(db,
+				db_run(db, SQL_ACCOUNT_KEYS, v_text(own->op.account), KEYS(own->op.keys)));
 }
 
-/* Gone for every reader at once; what it owned, be it a million rows, is cleared away in slices by upkeep.c. */
+/* Gone for every reader at once; what it owned, be it a million rows, is cleared away in slices by upkeep.c.
+ */
 static enum db_result
 op_account_del(struct db *db, struct txn_op *own)
 {
@@ -204,8 +210,8 @@ op_roster_set(struct db *db, struct txn_op *own)
 
 	if ((result = account_find(db, own->op.account, &account)) != DB_OK ||
 	    (result = jid_intern(db, row->contact, strlen(row->contact), &contact)) != DB_OK ||
-	    (result = db_run(db, SQL_ROSTER_SET, v_int(account), v_int(contact), v_int(row->flags), v_text(row->name),
-		 v_text(row->groups), v_text(row->request))) != DB_OK)
+	    (result = db_run(db, SQL_ROSTER_SET, v_int(account), v_int(contact), v_int(row->flags),
+			     v_text(row->name), v_text(row->groups), v_text(row->request))) != DB_OK)
 		return result;
 	return db_run(db, SQL_ACCOUNT_BUMP, v_int(account));
 }
@@ -251,8 +257,9 @@ op_node_set(struct db *db, struct txn_op *own)
 	int64_t account;
 	enum db_result result = account_find(db, own->op.account, &account);
 
-	return result != DB_OK ? result :
-	    db_run(db, SQL_NODE_SET, v_int(account), v_text(own->op.node), v_text(own->op.config));
+	return result != DB_OK
+		   ? result
+		   : db_run(db, SQL_NODE_SET, v_int(account), v_text(own->op.node), v_text(own->op.config));
 }
 
 static enum db_result
@@ -286,8 +293,8 @@ op_item_set(struct db *db, struct txn_op *own)
 	/* Deleted and inserted: the order of ids is the order of publication. */
 	if ((result = node_find(db, op, &node)) != DB_OK ||
 	    (result = db_run(db, SQL_ITEM_END, v_int(node), v_text(op->item))) != DB_OK ||
-	    (result = db_run(db, SQL_ITEM_NEW, v_int(node), v_text(op->item), v_text(op->publisher), v_int(op->time),
-		 v_blob(op->body, op->body_len))) != DB_OK)
+	    (result = db_run(db, SQL_ITEM_NEW, v_int(node), v_text(op->item), v_text(op->publisher),
+			     v_int(op->time), v_blob(op->body, op->body_len))) != DB_OK)
 		return result;
 	return op->max_items <= 0 ? DB_OK : db_run(db, SQL_ITEM_TRIM, v_int(node), v_int(op->max_items));
 }
@@ -298,7 +305,8 @@ op_item_del(struct db *db, struct txn_op *own)
 	int64_t node;
 	enum db_result result = node_find(db, &own->op, &node);
 
-	return result != DB_OK ? none_is_ok(result) : db_run(db, SQL_ITEM_END, v_int(node), v_text(own->op.item));
+	return result != DB_OK ? none_is_ok(result)
+			       : db_run(db, SQL_ITEM_END, v_int(node), v_text(own->op.item));
 }
 
 /* ---- invitations, duplicates, ids */
@@ -308,15 +316,15 @@ op_invite_new(struct db *db, struct txn_op *own)
 {
 	const struct op *op = &own->op;
 
-	return none_is_conflict(db, db_run(db, SQL_INVITE_NEW, v_text(op->token), v_text(op->account), v_int(op->time),
-	    v_int(op->expires)));
+	return none_is_conflict(db, db_run(db, SQL_INVITE_NEW, v_text(op->token), v_text(op->account),
+					   v_int(op->time), v_int(op->expires)));
 }
 
 static enum db_result
 op_invite_use(struct db *db, struct txn_op *own)
 {
 	return none_is_conflict(db, db_run(db, SQL_INVITE_USE, v_text(own->op.token), v_int(own->op.time),
-	    v_text(own->op.account)));
+					   v_text(own->op.account)));
 }
 
 static enum db_result
@@ -330,7 +338,8 @@ op_seen(struct db *db, struct txn_op *own)
 {
 	const struct op *op = &own->op;
 
-	return none_is_conflict(db, db_run(db, SQL_SEEN_NEW, v_blob(op->key, 32), v_int(op->expires), v_int(op->time)));
+	return none_is_conflict(
+	    db, db_run(db, SQL_SEEN_NEW, v_blob(op->key, 32), v_int(op->expires), v_int(op->time)));
 }
 
 static enum db_result

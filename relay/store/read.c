@@ -1,377 +1,20 @@
 /*
- * read.c -- the questions: what each asks the database, and how its answer is told.
- *
- * A question is one struct with its own arena: what was asked, the rows found, the callback. `answer` runs in the reader's thread,
- * `tell` in the loop; a table joins the two.
+ * read.c -- asking: a question is made, goes to the reader's thread (or is answered at once in a store
+ * without a loop), is told, ends.
  */
 #include "config.h"
 
 #include "relay/store/read.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include "proto/arena.h"
 #include "proto/mem.h"
+#include "relay/store/question.h"
 #include "relay/store/store-private.h"
 
-enum { MESSAGES_BYTES = 4 << 20 };
-
-union question_fn {
-	read_account_fn *account;
-	read_keys_fn *keys;
-	read_messages_fn *messages;
-	read_items_fn *items;
-	read_accounts_fn *accounts;
-	read_invites_fn *invites;
-	read_count_fn *count;
-};
-
-/* A growing row of results. */
-struct rows {
-	void *items;
-	size_t count, room;
-};
-
-struct question {
-	struct question *next;
-	const struct question_kind *kind;
-	struct arena *arena;
-	union question_fn fn;
-	void *arg;
-	/* asked */
-	const char *node, *name, *item;
-	const char **names;
-	size_t limit;
-	int64_t after;
-	/* found */
-	bool failed, found;
-	struct rows rows, nodes;
-	struct account_view view;
-	int64_t count, bytes;
-};
-
-struct question_kind {
-	enum db_result (*answer)(struct db *db, struct question *q);
-	void (*tell)(struct question *q);
-};
-
-static void *
-rows_add(struct rows *rows, size_t size)
-{
-	if (rows->count == rows->room) {
-		rows->room = rows->room == 0 ? 8 : 2 * rows->room;
-		rows->items = xrealloc(rows->items, rows->room * size);
-	}
-	void *row = (char *)rows->items + rows->count++ * size;
-	memset(row, 0, size);
-	return row;
-}
-
-static const char *
-keep_text(struct question *q, struct stmt *stmt, int n)
-{
-	const char *text = col_text(stmt, n);
-
-	return text == NULL ? NULL : arena_strdup(q->arena, text);
-}
-
-/* NUL-terminated for convenience; the NUL is not counted. */
-static const char *
-keep_blob(struct question *q, struct stmt *stmt, int n, size_t *len_r)
-{
-	const void *bytes = col_blob(stmt, n, len_r);
-
-	return arena_strndup(q->arena, bytes == NULL ? "" : bytes, *len_r);
-}
-
-static void
-copy_exactly(struct stmt *stmt, int n, void *out, size_t len)
-{
-	size_t got;
-	const void *bytes = col_blob(stmt, n, &got);
-
-	if (got == len)
-		memcpy(out, bytes, len);
-}
-
-static void
-take_keys(struct stmt *stmt, int n, struct scram_keys *keys)
-{
-	copy_exactly(stmt, n, keys->salt, sizeof keys->salt);
-	keys->iterations = (uint32_t)col_int(stmt, n + 1);
-	copy_exactly(stmt, n + 2, keys->stored_sha1, sizeof keys->stored_sha1);
-	copy_exactly(stmt, n + 3, keys->server_sha1, sizeof keys->server_sha1);
-	copy_exactly(stmt, n + 4, keys->stored_sha256, sizeof keys->stored_sha256);
-	copy_exactly(stmt, n + 5, keys->server_sha256, sizeof keys->server_sha256);
-}
-
-/* ---- account, keys */
-
-static enum db_result
-answer_keys(struct db *db, struct question *q, int64_t *id_r)
-{
-	struct stmt *stmt = db_ask(db, SQL_READ_ACCOUNT, v_text(q->node));
-	enum db_result result = db_next(db, stmt);
-
-	if (result != DB_ROW)
-		return result;
-	q->view.exists = true;
-	*id_r = col_int(stmt, 0);
-	q->view.account.node = q->node;
-	q->view.account.created = col_int(stmt, 1);
-	q->view.account.last = col_int(stmt, 2);
-	q->view.roster_version = col_int(stmt, 3);
-	q->view.account.pending = col_int(stmt, 4);
-	take_keys(stmt, 5, &q->view.account.keys);
-	db_end(stmt);
-	return DB_OK;
-}
-
-static enum db_result
-answer_keys_alone(struct db *db, struct question *q)
-{
-	int64_t id;
-
-	return answer_keys(db, q, &id);
-}
-
-static enum db_result
-answer_roster(struct db *db, struct question *q, int64_t id)
-{
-	struct stmt *stmt = db_ask(db, SQL_READ_ROSTER, v_int(id));
-	enum db_result result;
-
-	while ((result = db_next(db, stmt)) == DB_ROW) {
-		struct roster_row *row = rows_add(&q->rows, sizeof *row);
-		row->contact = keep_text(q, stmt, 0);
-		row->flags = (unsigned)col_int(stmt, 1);
-		row->name = keep_text(q, stmt, 2);
-		row->groups = keep_text(q, stmt, 3);
-		row->request = keep_text(q, stmt, 4);
-	}
-	return result;
-}
-
-static enum db_result
-answer_nodes(struct db *db, struct question *q, int64_t id)
-{
-	struct stmt *stmt = db_ask(db, SQL_READ_NODES, v_int(id));
-	enum db_result result;
-
-	while ((result = db_next(db, stmt)) == DB_ROW) {
-		struct node_row *row = rows_add(&q->nodes, sizeof *row);
-		row->name = keep_text(q, stmt, 0);
-		row->config = keep_text(q, stmt, 1);
-	}
-	return result;
-}
-
-/* Three statements of one moment. */
-static enum db_result
-answer_account(struct db *db, struct question *q)
-{
-	int64_t id = 0;
-	enum db_result result = db_run0(db, SQL_BEGIN_READ);
-
-	if (result == DB_OK)
-		result = answer_keys(db, q, &id);
-	if (result == DB_OK && q->view.exists)
-		result = answer_roster(db, q, id);
-	if (result == DB_OK && q->view.exists)
-		result = answer_nodes(db, q, id);
-	if (result == DB_OK)
-		result = db_commit(db);
-	if (result != DB_OK)
-		db_rollback(db);
-	return result;
-}
-
-static void
-tell_account(struct question *q)
-{
-	q->view.roster = q->rows.items;
-	q->view.roster_count = q->rows.count;
-	q->view.nodes = q->nodes.items;
-	q->view.node_count = q->nodes.count;
-	q->fn.account(q->arg, q->failed, &q->view);
-}
-
-static void
-tell_keys(struct question *q)
-{
-	q->fn.keys(q->arg, q->failed, q->view.exists, &q->view.account.keys);
-}
-
-/* ---- messages */
-
-static const char *
-keep_jid(struct question *q, struct stmt *stmt, int bare)
-{
-	const char *resource = col_text(stmt, bare + 1);
-
-	if (resource == NULL)
-		return keep_text(q, stmt, bare);
-	return arena_printf(q->arena, "%s/%s", col_text(stmt, bare), resource);
-}
-
-static enum db_result
-answer_pending(struct db *db, struct question *q)
-{
-	struct stmt *stmt = db_ask(db, SQL_READ_PENDING, v_text(q->node), v_int(q->after), v_int((int64_t)q->limit));
-	enum db_result result;
-	size_t bytes = 0;
-
-	while ((result = db_next(db, stmt)) == DB_ROW) {
-		struct message_row *row = rows_add(&q->rows, sizeof *row);
-		row->id = col_int(stmt, 0);
-		row->time = col_int(stmt, 1);
-		row->expires = col_int(stmt, 2);
-		row->from = keep_jid(q, stmt, 3);
-		row->to = keep_jid(q, stmt, 5);
-		row->body = keep_blob(q, stmt, 7, &row->len);
-		if ((bytes += row->len) > MESSAGES_BYTES) {
-			db_end(stmt);
-			return DB_OK;
-		}
-	}
-	return result;
-}
-
-static void
-tell_messages(struct question *q)
-{
-	q->fn.messages(q->arg, q->failed, q->rows.items, q->rows.count);
-}
-
-static enum db_result
-answer_pending_count(struct db *db, struct question *q)
-{
-	struct stmt *stmt = db_ask(db, SQL_READ_PENDING_COUNT, v_text(q->node));
-	enum db_result result = db_next(db, stmt);
-
-	if (result != DB_ROW)
-		return result;
-	q->count = col_int(stmt, 0);
-	q->bytes = col_int(stmt, 1);
-	db_end(stmt);
-	return DB_OK;
-}
-
-static void
-tell_count(struct question *q)
-{
-	q->fn.count(q->arg, q->failed, q->count, q->bytes);
-}
-
-/* ---- items */
-
-static void
-take_item(struct question *q, struct stmt *stmt, struct item_row *row)
-{
-	row->item = keep_text(q, stmt, 0);
-	row->publisher = keep_text(q, stmt, 1);
-	row->body = keep_blob(q, stmt, 2, &row->len);
-	row->time = col_int(stmt, 3);
-}
-
-static enum db_result
-answer_items(struct db *db, struct question *q)
-{
-	struct stmt *stmt = q->item != NULL ?
-	    db_ask(db, SQL_READ_ITEM, v_text(q->node), v_text(q->name), v_text(q->item)) :
-	    db_ask(db, SQL_READ_ITEMS, v_text(q->node), v_text(q->name), v_int((int64_t)q->limit));
-	enum db_result result;
-
-	while ((result = db_next(db, stmt)) == DB_ROW)
-		take_item(q, stmt, rows_add(&q->rows, sizeof(struct item_row)));
-	return result;
-}
-
-static enum db_result
-answer_last_items(struct db *db, struct question *q)
-{
-	enum db_result result = DB_OK;
-
-	for (size_t i = 0; i < q->limit && result == DB_OK; i++) {
-		struct item_row *row = rows_add(&q->rows, sizeof *row);
-		struct stmt *stmt = db_ask(db, SQL_READ_LAST_ITEM, v_text(q->node), v_text(q->names[i]));
-		result = db_next(db, stmt);
-		if (result != DB_ROW)
-			continue;
-		take_item(q, stmt, row);
-		db_end(stmt);
-		result = DB_OK;
-	}
-	return result;
-}
-
-static void
-tell_items(struct question *q)
-{
-	q->fn.items(q->arg, q->failed, q->rows.items, q->rows.count);
-}
-
-/* ---- accounts, invitations */
-
-static enum db_result
-answer_accounts(struct db *db, struct question *q)
-{
-	struct stmt *stmt = db_ask0(db, SQL_READ_ACCOUNTS);
-	enum db_result result;
-
-	while ((result = db_next(db, stmt)) == DB_ROW) {
-		struct account_row *row = rows_add(&q->rows, sizeof *row);
-		row->node = keep_text(q, stmt, 0);
-		row->created = col_int(stmt, 1);
-		row->last = col_int(stmt, 2);
-		row->pending = col_int(stmt, 3);
-		take_keys(stmt, 4, &row->keys);
-	}
-	return result;
-}
-
-static void
-tell_accounts(struct question *q)
-{
-	q->fn.accounts(q->arg, q->failed, q->rows.items, q->rows.count);
-}
-
-static enum db_result
-answer_invites(struct db *db, struct question *q)
-{
-	struct stmt *stmt = q->name != NULL ? db_ask(db, SQL_READ_INVITE, v_text(q->name)) : db_ask0(db, SQL_READ_INVITES);
-	enum db_result result;
-
-	while ((result = db_next(db, stmt)) == DB_ROW) {
-		struct invite_row *row = rows_add(&q->rows, sizeof *row);
-		row->token = keep_text(q, stmt, 0);
-		row->node = keep_text(q, stmt, 1);
-		row->created = col_int(stmt, 2);
-		row->expires = col_int(stmt, 3);
-		row->used = col_int(stmt, 4) != 0;
-	}
-	return result;
-}
-
-static void
-tell_invites(struct question *q)
-{
-	q->fn.invites(q->arg, q->failed, q->rows.items, q->rows.count);
-}
-
-static const struct question_kind ask_account = { answer_account, tell_account };
-static const struct question_kind ask_keys = { answer_keys_alone, tell_keys };
-static const struct question_kind ask_pending = { answer_pending, tell_messages };
-static const struct question_kind ask_pending_count = { answer_pending_count, tell_count };
-static const struct question_kind ask_items = { answer_items, tell_items };
-static const struct question_kind ask_last_items = { answer_last_items, tell_items };
-static const struct question_kind ask_accounts = { answer_accounts, tell_accounts };
-static const struct question_kind ask_invites = { answer_invites, tell_invites };
-
-/* ---- the life of a question */
-
 static struct question *
-question_new(const struct question_kind *kind, union question_fn fn, void *arg, const char *node, const char *name)
+question_new(const struct question_kind *kind, union question_fn fn, void *arg, const char *node,
+	     const char *name)
 {
 	struct question *q = xcalloc(1, sizeof *q);
 
@@ -439,9 +82,11 @@ read_keys(struct store *store, const char *node, read_keys_fn *fn, void *arg)
 }
 
 void
-read_pending(struct store *store, const char *node, int64_t after, size_t limit, read_messages_fn *fn, void *arg)
+read_pending(struct store *store, const char *node, int64_t after, size_t limit, read_messages_fn *fn,
+	     void *arg)
 {
-	struct question *q = question_new(&ask_pending, (union question_fn){ .messages = fn }, arg, node, NULL);
+	struct question *q =
+	    question_new(&ask_pending, (union question_fn){ .messages = fn }, arg, node, NULL);
 
 	q->after = after;
 	q->limit = limit;
@@ -456,9 +101,10 @@ read_pending_count(struct store *store, const char *node, read_count_fn *fn, voi
 
 void
 read_items(struct store *store, const char *node, const char *pubsub_node, const char *item, size_t limit,
-    read_items_fn *fn, void *arg)
+	   read_items_fn *fn, void *arg)
 {
-	struct question *q = question_new(&ask_items, (union question_fn){ .items = fn }, arg, node, pubsub_node);
+	struct question *q =
+	    question_new(&ask_items, (union question_fn){ .items = fn }, arg, node, pubsub_node);
 
 	q->item = item == NULL ? NULL : arena_strdup(q->arena, item);
 	q->limit = limit;
@@ -467,9 +113,10 @@ read_items(struct store *store, const char *node, const char *pubsub_node, const
 
 void
 read_last_items(struct store *store, const char *node, const char *const *pubsub_nodes, size_t count,
-    read_items_fn *fn, void *arg)
+		read_items_fn *fn, void *arg)
 {
-	struct question *q = question_new(&ask_last_items, (union question_fn){ .items = fn }, arg, node, NULL);
+	struct question *q =
+	    question_new(&ask_last_items, (union question_fn){ .items = fn }, arg, node, NULL);
 
 	q->names = arena_alloc(q->arena, (count + 1) * sizeof *q->names);
 	for (size_t i = 0; i < count; i++)

@@ -1,7 +1,9 @@
 /*
- * store/read.h -- questions to the database, answered by the reader thread in order of asking, in a later loop turn.
+ * store/read.h -- questions to the database, answered by the reader thread in order of asking, in a later
+ * loop turn.
  *
- * Answers see everything whose done callback (txn.h) ran before the question was asked. Results are borrowed for the callback.
+ * Answers see everything whose done callback (txn.h) ran before the question was asked. Results are borrowed
+ * for the callback.
  */
 #ifndef RELAY_STORE_READ_H
 #define RELAY_STORE_READ_H
@@ -58,16 +60,18 @@ typedef void read_count_fn(void *arg, bool failed, int64_t count, int64_t bytes)
 
 void read_account(struct store *store, const char *node, read_account_fn *fn, void *arg);
 void read_keys(struct store *store, const char *node, read_keys_fn *fn, void *arg);
-/* Mailbox rows with id > after, oldest first, at most `limit`, and fewer once their bodies pass 4 MiB: only an answer
- * of 0 rows is the end. */
-void read_pending(struct store *store, const char *node, int64_t after, size_t limit, read_messages_fn *fn, void *arg);
+/* Mailbox rows with id > after, oldest first, at most `limit`, and fewer once their bodies pass 4 MiB: only
+ * an answer of 0 rows is the end. */
+void read_pending(struct store *store, const char *node, int64_t after, size_t limit, read_messages_fn *fn,
+		  void *arg);
 void read_pending_count(struct store *store, const char *node, read_count_fn *fn, void *arg);
 /* Items of one node, newest first, at most limit; item non-NULL: only that one. */
-void read_items(struct store *store, const char *node, const char *pubsub_node, const char *item, size_t limit,
-    read_items_fn *fn, void *arg);
-/* For each of `count` nodes its newest item, as item_row in the same order; absent: item NULL. (Last item on presence.) */
+void read_items(struct store *store, const char *node, const char *pubsub_node, const char *item,
+		size_t limit, read_items_fn *fn, void *arg);
+/* For each of `count` nodes its newest item, as item_row in the same order; absent: item NULL. (Last item on
+ * presence.) */
 void read_last_items(struct store *store, const char *node, const char *const *pubsub_nodes, size_t count,
-    read_items_fn *fn, void *arg);
+		     read_items_fn *fn, void *arg);
 void read_accounts(struct store *store, read_accounts_fn *fn, void *arg);
 void read_invite(struct store *store, const char *token, read_invites_fn *fn, void *arg); /* 0 or 1 row */
 void read_invites(struct store *store, read_invites_fn *fn, void *arg);

@@ -1,8 +1,9 @@
 /*
- * reserve.c -- 4 MiB of disk held back: on a full disk they are let go, so that acknowledgements and deletions still go through.
+ * reserve.c -- 4 MiB of disk held back: on a full disk they are let go, so that acknowledgements and
+ * deletions still go through.
  *
- * While it is out, what needs room is refused without a try. It is made again when the disk has twice its size free, so that the
- * relay does not sway between full and not full.
+ * While it is out, what needs room is refused without a try. It is made again when the disk has twice its
+ * size free, so that the relay does not sway between full and not full.
  */
 #include "config.h"
 
@@ -20,7 +21,8 @@
 
 enum {
 	ROOM_TO_MAKE = 2 * RESERVE_BYTES,
-	ROOM_TO_OPEN = 1 << 20, /* the index of the write-ahead log has to be made before anything can be read */
+	ROOM_TO_OPEN =
+	    1 << 20, /* the index of the write-ahead log has to be made before anything can be read */
 };
 
 static bool

@@ -1,8 +1,9 @@
 /*
- * schema.c -- the tables, by steps: row n brings a database from version n to n + 1. Rows are never edited, only added.
+ * schema.c -- the tables, by steps: row n brings a database from version n to n + 1. Rows are never edited,
+ * only added.
  *
- * Times are milliseconds since 1970 (UTC), 0 in `expires` means never. There are no foreign keys: every reference is kept by ops.c,
- * which knows the order and does not pay for the check.
+ * Times are milliseconds since 1970 (UTC), 0 in `expires` means never. There are no foreign keys: every
+ * reference is kept by ops.c, which knows the order and does not pay for the check.
  */
 #include "config.h"
 
@@ -17,11 +18,12 @@ static const char first[] =
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "INSERT INTO meta VALUES ('next_id', 1);"
 
-    /* Bare JIDs, once each. Resources stay with the message: clients make them up at every login. Rows never leave. */
+    /* Bare JIDs, once each. Resources stay with the message: clients make them up at every login. Rows never
+       leave. */
     "CREATE TABLE jid (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);"
 
-    /* One body for both archives, the mailbox and the spool. refs counts the box, pending and spool rows that name it;
-     * the row leaves with the last. key: the duplicate key or custody id. */
+    /* One body for both archives, the mailbox and the spool. refs counts the box, pending and spool rows that
+     * name it; the row leaves with the last. key: the duplicate key or custody id. */
     "CREATE TABLE msg (id INTEGER PRIMARY KEY, sender INTEGER NOT NULL, sender_resource TEXT,"
     " recipient INTEGER NOT NULL, recipient_resource TEXT, time INTEGER NOT NULL, expires INTEGER NOT NULL,"
     " state INTEGER NOT NULL DEFAULT 0, refs INTEGER NOT NULL, key BLOB, body BLOB NOT NULL);"
@@ -30,14 +32,16 @@ static const char first[] =
     " PRIMARY KEY (account, id)) WITHOUT ROWID;"
     "CREATE INDEX box_peer ON box (account, peer, id);"
     /* What an account has not acknowledged yet. Short, because rows leave. */
-    "CREATE TABLE pending (account INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (account, id)) WITHOUT ROWID;"
+    "CREATE TABLE pending (account INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (account, id)) WITHOUT "
+    "ROWID;"
     /* Duplicate keys, kept to the message's expiry. */
     "CREATE TABLE seen (key BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX seen_expires ON seen (expires);"
     /* Messages held for another relay, one row a recipient: they leave a destination in id order. */
     "CREATE TABLE spool (id INTEGER PRIMARY KEY, msg INTEGER NOT NULL, destination INTEGER NOT NULL,"
     " recipient INTEGER NOT NULL, custody BLOB NOT NULL UNIQUE, state INTEGER NOT NULL, reason TEXT,"
-    " tries INTEGER NOT NULL DEFAULT 0, next INTEGER NOT NULL, since INTEGER NOT NULL, expires INTEGER NOT NULL,"
+    " tries INTEGER NOT NULL DEFAULT 0, next INTEGER NOT NULL, since INTEGER NOT NULL, expires INTEGER NOT "
+    "NULL,"
     " sequence INTEGER NOT NULL DEFAULT 0, bundle BLOB);"
     "CREATE INDEX spool_destination ON spool (destination, id);"
     "CREATE INDEX spool_next ON spool (next);"
@@ -51,18 +55,23 @@ static const char first[] =
 
     /* node NULL: the account is gone and what it owned is being cleared away. */
     "CREATE TABLE account (id INTEGER PRIMARY KEY, node TEXT UNIQUE, created INTEGER NOT NULL,"
-    " last INTEGER NOT NULL DEFAULT 0, language TEXT, roster_version INTEGER NOT NULL, salt BLOB, iterations INTEGER,"
+    " last INTEGER NOT NULL DEFAULT 0, language TEXT, roster_version INTEGER NOT NULL, salt BLOB, iterations "
+    "INTEGER,"
     " stored_sha1 BLOB, server_sha1 BLOB, stored_sha256 BLOB, server_sha256 BLOB);"
-    "CREATE TABLE roster (account INTEGER NOT NULL, contact INTEGER NOT NULL, flags INTEGER NOT NULL, name TEXT,"
-    " groups TEXT, request TEXT, unsent INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, contact)) WITHOUT ROWID;"
+    "CREATE TABLE roster (account INTEGER NOT NULL, contact INTEGER NOT NULL, flags INTEGER NOT NULL, name "
+    "TEXT,"
+    " groups TEXT, request TEXT, unsent INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, contact)) WITHOUT "
+    "ROWID;"
     "CREATE INDEX roster_contact ON roster (contact);"
-    /* Pubsub of each account; vCards, bookmarks and private data are nodes too. Items in order of publication. */
+    /* Pubsub of each account; vCards, bookmarks and private data are nodes too. Items in order of
+       publication. */
     "CREATE TABLE node (id INTEGER PRIMARY KEY, account INTEGER NOT NULL, name TEXT NOT NULL, config TEXT,"
     " UNIQUE (account, name));"
     "CREATE TABLE item (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, name TEXT NOT NULL, publisher TEXT,"
     " time INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE (node, name));"
     "CREATE INDEX item_node ON item (node, id);"
-    "CREATE TABLE invite (token TEXT PRIMARY KEY, node TEXT, created INTEGER NOT NULL, expires INTEGER NOT NULL,"
+    "CREATE TABLE invite (token TEXT PRIMARY KEY, node TEXT, created INTEGER NOT NULL, expires INTEGER NOT "
+    "NULL,"
     " used INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
 
     /* Other relays, the keys they showed us, and the last public items of our users' contacts there. */
@@ -70,8 +79,10 @@ static const char first[] =
     " seen INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0, next INTEGER NOT NULL DEFAULT 0,"
     " reason TEXT) WITHOUT ROWID;"
     "CREATE TABLE pin (domain TEXT NOT NULL, fingerprint BLOB NOT NULL, certificate BLOB NOT NULL,"
-    " state INTEGER NOT NULL, way TEXT NOT NULL, time INTEGER NOT NULL, PRIMARY KEY (domain, fingerprint)) WITHOUT ROWID;"
-    "CREATE TABLE remote_item (contact INTEGER NOT NULL, node TEXT NOT NULL, name TEXT NOT NULL, time INTEGER NOT NULL,"
+    " state INTEGER NOT NULL, way TEXT NOT NULL, time INTEGER NOT NULL, PRIMARY KEY (domain, fingerprint)) "
+    "WITHOUT ROWID;"
+    "CREATE TABLE remote_item (contact INTEGER NOT NULL, node TEXT NOT NULL, name TEXT NOT NULL, time "
+    "INTEGER NOT NULL,"
     " body BLOB NOT NULL, PRIMARY KEY (contact, node, name)) WITHOUT ROWID;"
     "PRAGMA user_version = 1;";
 

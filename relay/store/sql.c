@@ -24,28 +24,35 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_JID_FIND] = "SELECT id FROM jid WHERE text = ?1",
 	[SQL_JID_NEW] = "INSERT INTO jid (text) VALUES (?1)",
 
-	[SQL_MESSAGE_NEW] = "INSERT INTO msg (id, sender, sender_resource, recipient, recipient_resource, time, expires, refs, body)"
+	[SQL_MESSAGE_NEW] = "INSERT INTO msg (id, sender, sender_resource, recipient, recipient_resource, "
+			    "time, expires, refs, body)"
 			    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[SQL_MESSAGE_REFER] = "UPDATE msg SET refs = refs + 1 WHERE id = ?1",
 	[SQL_MESSAGE_DROP] = "UPDATE msg SET refs = refs - 1 WHERE id = ?1 AND refs > 1",
 	[SQL_MESSAGE_END] = "DELETE FROM msg WHERE id = ?1",
-	[SQL_BOX_NEW] = "INSERT INTO box (account, id, peer) VALUES (?1, ?2, ?3) ON CONFLICT (account, id) DO NOTHING",
-	[SQL_PENDING_NEW] = "INSERT INTO pending (account, id) VALUES (?1, ?2) ON CONFLICT (account, id) DO NOTHING",
+	[SQL_BOX_NEW] =
+	    "INSERT INTO box (account, id, peer) VALUES (?1, ?2, ?3) ON CONFLICT (account, id) DO NOTHING",
+	[SQL_PENDING_NEW] =
+	    "INSERT INTO pending (account, id) VALUES (?1, ?2) ON CONFLICT (account, id) DO NOTHING",
 	[SQL_PENDING_END] = "DELETE FROM pending WHERE account = ?1 AND id = ?2",
 
 	[SQL_ACCOUNT_FIND] = "SELECT id FROM account WHERE node = ?1",
 	[SQL_ACCOUNT_NEW] = "INSERT INTO account (node, created, roster_version, " KEYS ")"
 			    " VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (node) DO NOTHING",
-	[SQL_ACCOUNT_KEYS] = "UPDATE account SET salt = ?2, iterations = ?3, stored_sha1 = ?4, server_sha1 = ?5,"
-			     " stored_sha256 = ?6, server_sha256 = ?7 WHERE node = ?1",
+	[SQL_ACCOUNT_KEYS] =
+	    "UPDATE account SET salt = ?2, iterations = ?3, stored_sha1 = ?4, server_sha1 = ?5,"
+	    " stored_sha256 = ?6, server_sha256 = ?7 WHERE node = ?1",
 	[SQL_ACCOUNT_SEEN] = "UPDATE account SET last = ?2 WHERE node = ?1",
-	[SQL_ACCOUNT_GONE] = "UPDATE account SET node = NULL, salt = NULL, iterations = NULL, stored_sha1 = NULL,"
-			     " server_sha1 = NULL, stored_sha256 = NULL, server_sha256 = NULL WHERE node = ?1",
+	[SQL_ACCOUNT_GONE] =
+	    "UPDATE account SET node = NULL, salt = NULL, iterations = NULL, stored_sha1 = NULL,"
+	    " server_sha1 = NULL, stored_sha256 = NULL, server_sha256 = NULL WHERE node = ?1",
 	[SQL_ACCOUNT_BUMP] = "UPDATE account SET roster_version = roster_version + 1 WHERE id = ?1",
 
-	[SQL_ROSTER_SET] = "INSERT INTO roster (account, contact, flags, name, groups, request) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-			   " ON CONFLICT (account, contact) DO UPDATE SET flags = excluded.flags, name = excluded.name,"
-			   " groups = excluded.groups, request = excluded.request",
+	[SQL_ROSTER_SET] =
+	    "INSERT INTO roster (account, contact, flags, name, groups, request) VALUES (?1, ?2, ?3, ?4, ?5, "
+	    "?6)"
+	    " ON CONFLICT (account, contact) DO UPDATE SET flags = excluded.flags, name = excluded.name,"
+	    " groups = excluded.groups, request = excluded.request",
 	[SQL_ROSTER_END] = "DELETE FROM roster WHERE account = ?1 AND contact = ?2",
 
 	[SQL_NODE_FIND] = "SELECT n.id FROM node n WHERE n.account = ?1 AND n.name = ?2",
@@ -60,14 +67,17 @@ static const char *const texts[SQL_COUNT] = {
 
 	[SQL_INVITE_NEW] = "INSERT INTO invite (token, node, created, expires) VALUES (?1, ?2, ?3, ?4)"
 			   " ON CONFLICT (token) DO NOTHING",
-	[SQL_INVITE_USE] = "UPDATE invite SET used = ?2 WHERE token = ?1 AND used = 0 AND (expires = 0 OR expires > ?2)"
-			   " AND (node IS NULL OR ?3 IS NULL OR node = ?3)",
+	[SQL_INVITE_USE] =
+	    "UPDATE invite SET used = ?2 WHERE token = ?1 AND used = 0 AND (expires = 0 OR expires > ?2)"
+	    " AND (node IS NULL OR ?3 IS NULL OR node = ?3)",
 	[SQL_INVITE_END] = "DELETE FROM invite WHERE token = ?1",
 
-	[SQL_SEEN_NEW] = "INSERT INTO seen (key, expires) VALUES (?1, ?2) ON CONFLICT (key)"
-			 " DO UPDATE SET expires = excluded.expires WHERE seen.expires <> 0 AND seen.expires <= ?3",
-	[SQL_SEEN_EXPIRE] = "DELETE FROM seen WHERE key IN"
-			    " (SELECT key FROM seen WHERE expires > 0 AND expires <= ?1 ORDER BY expires LIMIT 500)",
+	[SQL_SEEN_NEW] =
+	    "INSERT INTO seen (key, expires) VALUES (?1, ?2) ON CONFLICT (key)"
+	    " DO UPDATE SET expires = excluded.expires WHERE seen.expires <> 0 AND seen.expires <= ?3",
+	[SQL_SEEN_EXPIRE] =
+	    "DELETE FROM seen WHERE key IN"
+	    " (SELECT key FROM seen WHERE expires > 0 AND expires <= ?1 ORDER BY expires LIMIT 500)",
 
 	[SQL_GONE_FIND] = "SELECT id FROM account WHERE node IS NULL LIMIT ?1",
 	[SQL_GONE_BOX] = "SELECT id FROM box WHERE account = ?1 LIMIT 1",
@@ -84,25 +94,32 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_FREE_PAGES] = "PRAGMA freelist_count",
 	[SQL_FREE_SLICE] = "PRAGMA incremental_vacuum(100)",
 
-	[SQL_READ_ACCOUNT] = "SELECT id, created, last, roster_version, (SELECT count(*) FROM pending p WHERE p.account = a.id), "
-			     KEYS " FROM account a WHERE node = ?1",
-	[SQL_READ_ROSTER] = "SELECT j.text, r.flags, r.name, r.groups, r.request FROM roster r JOIN jid j ON j.id = r.contact"
-			    " WHERE r.account = ?1",
+	[SQL_READ_ACCOUNT] = "SELECT id, created, last, roster_version, (SELECT count(*) FROM pending p "
+			     "WHERE p.account = a.id), " KEYS " FROM account a WHERE node = ?1",
+	[SQL_READ_ROSTER] =
+	    "SELECT j.text, r.flags, r.name, r.groups, r.request FROM roster r JOIN jid j ON j.id = r.contact"
+	    " WHERE r.account = ?1",
 	[SQL_READ_NODES] = "SELECT name, config FROM node WHERE account = ?1 ORDER BY id",
-	[SQL_READ_PENDING] = "SELECT m.id, m.time, m.expires, f.text, m.sender_resource, t.text, m.recipient_resource, m.body"
-			     " FROM pending p JOIN msg m ON m.id = p.id JOIN jid f ON f.id = m.sender"
-			     " JOIN jid t ON t.id = m.recipient WHERE p.account = (SELECT id FROM account WHERE node = ?1)"
-			     " AND p.id > ?2 ORDER BY p.id LIMIT ?3",
-	[SQL_READ_PENDING_COUNT] = "SELECT count(*), coalesce(sum(length(m.body)), 0) FROM pending p JOIN msg m ON m.id = p.id"
-				   " WHERE p.account = (SELECT id FROM account WHERE node = ?1)",
-	[SQL_READ_ITEMS] = "SELECT i.name, i.publisher, i.body, i.time FROM account a JOIN node n ON n.account = a.id"
-			   " JOIN item i ON i.node = n.id WHERE a.node = ?1 AND n.name = ?2 ORDER BY i.id DESC LIMIT ?3",
-	[SQL_READ_ITEM] = "SELECT i.name, i.publisher, i.body, i.time FROM account a JOIN node n ON n.account = a.id"
-			  " JOIN item i ON i.node = n.id WHERE a.node = ?1 AND n.name = ?2 AND i.name = ?3",
-	[SQL_READ_LAST_ITEM] = "SELECT i.name, i.publisher, i.body, i.time FROM account a JOIN node n ON n.account = a.id"
-			       " JOIN item i ON i.node = n.id WHERE a.node = ?1 AND n.name = ?2 ORDER BY i.id DESC LIMIT 1",
-	[SQL_READ_ACCOUNTS] = "SELECT node, created, last, (SELECT count(*) FROM pending p WHERE p.account = a.id), " KEYS
-			      " FROM account a WHERE node IS NOT NULL ORDER BY node",
+	[SQL_READ_PENDING] =
+	    "SELECT m.id, m.time, m.expires, f.text, m.sender_resource, t.text, m.recipient_resource, m.body"
+	    " FROM pending p JOIN msg m ON m.id = p.id JOIN jid f ON f.id = m.sender"
+	    " JOIN jid t ON t.id = m.recipient WHERE p.account = (SELECT id FROM account WHERE node = ?1)"
+	    " AND p.id > ?2 ORDER BY p.id LIMIT ?3",
+	[SQL_READ_PENDING_COUNT] =
+	    "SELECT count(*), coalesce(sum(length(m.body)), 0) FROM pending p JOIN msg m ON m.id = p.id"
+	    " WHERE p.account = (SELECT id FROM account WHERE node = ?1)",
+	[SQL_READ_ITEMS] =
+	    "SELECT i.name, i.publisher, i.body, i.time FROM account a JOIN node n ON n.account = a.id"
+	    " JOIN item i ON i.node = n.id WHERE a.node = ?1 AND n.name = ?2 ORDER BY i.id DESC LIMIT ?3",
+	[SQL_READ_ITEM] =
+	    "SELECT i.name, i.publisher, i.body, i.time FROM account a JOIN node n ON n.account = a.id"
+	    " JOIN item i ON i.node = n.id WHERE a.node = ?1 AND n.name = ?2 AND i.name = ?3",
+	[SQL_READ_LAST_ITEM] =
+	    "SELECT i.name, i.publisher, i.body, i.time FROM account a JOIN node n ON n.account = a.id"
+	    " JOIN item i ON i.node = n.id WHERE a.node = ?1 AND n.name = ?2 ORDER BY i.id DESC LIMIT 1",
+	[SQL_READ_ACCOUNTS] =
+	    "SELECT node, created, last, (SELECT count(*) FROM pending p WHERE p.account = a.id), " KEYS
+	    " FROM account a WHERE node IS NOT NULL ORDER BY node",
 	[SQL_READ_INVITE] = "SELECT token, node, created, expires, used FROM invite WHERE token = ?1",
 	[SQL_READ_INVITES] = "SELECT token, node, created, expires, used FROM invite ORDER BY created, token",
 

@@ -1,5 +1,6 @@
 /*
- * store-private.h -- what the files of store/ share: the store, a transaction in the making, and the steps between them.
+ * store-private.h -- what the files of store/ share: the store, a transaction in the making, and the steps
+ * between them.
  *
  *   txn.c (submit) -> writer.c (open batch) -> batch.c (one commit) -> ops.c (one operation) -> db.c
  *   read.c (ask, tell) -> reader.c (in order, in the other thread) -> db.c
@@ -27,8 +28,8 @@ enum {
 struct txn_op {
 	struct op op;
 	struct txn_op *next;
-	bool counted;    /* an earlier OP_MESSAGE of this transaction has counted this reference */
-	int64_t number;  /* OP_IDS: the end of the block taken */
+	bool counted;   /* an earlier OP_MESSAGE of this transaction has counted this reference */
+	int64_t number; /* OP_IDS: the end of the block taken */
 	char bytes[];
 };
 struct txn {
@@ -79,9 +80,9 @@ void batch_run(struct db *db, struct reserve *reserve, struct txn *first);
 
 /* ---- what the writer does between batches */
 struct upkeep {
-	int64_t copied;   /* frames of the log that are in the file */
-	bool gone;        /* accounts may wait to be cleared away */
-	bool tool;        /* the relay does the rest */
+	int64_t copied; /* frames of the log that are in the file */
+	bool gone;      /* accounts may wait to be cleared away */
+	bool tool;      /* the relay does the rest */
 };
 /* Has one of these transactions left work behind? */
 void upkeep_note(struct upkeep *upkeep, const struct txn *first);
@@ -110,10 +111,10 @@ struct question **question_next(struct question *question);
 
 /* ---- ids */
 struct ids {
-	int64_t next, end;             /* [next, end) is ours for good */
-	int64_t spare, spare_end;      /* the block behind it; 0, 0: none */
-	struct txn_op *asking;         /* a block is being taken */
-	void *seal, *open;             /* EVP_CIPHER_CTX of the stanza-id */
+	int64_t next, end;        /* [next, end) is ours for good */
+	int64_t spare, spare_end; /* the block behind it; 0, 0: none */
+	struct txn_op *asking;    /* a block is being taken */
+	void *seal, *open;        /* EVP_CIPHER_CTX of the stanza-id */
 	uint8_t secret[STORE_SECRET_LEN];
 };
 bool ids_open(struct store *store, char **error_r);

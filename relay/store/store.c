@@ -1,7 +1,8 @@
 /*
  * store.c -- opening and closing: lock, recover, checkpoint, fsync the folder, migrate, then the two threads.
  *
- * DIAGNOSTICS: a second relay on the same folder, a newer schema, a file that is no database of ours: refused with words.
+ * DIAGNOSTICS: a second relay on the same folder, a newer schema, a file that is no database of ours: refused
+ * with words.
  */
 #include "config.h"
 
@@ -47,8 +48,9 @@ take_lock(struct store *store, char **error_r)
 	if (store->lock < 0)
 		*error_r = xasprintf("%s: %s", path, strerror(errno));
 	else if (flock(store->lock, LOCK_EX | LOCK_NB) != 0)
-		*error_r = xasprintf("%s: another lazod is running on this data; stop it first, or give this one another folder",
-		    store->dir);
+		*error_r = xasprintf("%s: another lazod is running on this data; stop it first, or give this "
+				     "one another folder",
+				     store->dir);
 	else
 		good = true;
 	free(path);
@@ -69,7 +71,8 @@ sync_folder(const char *dir, char **error_r)
 	return good;
 }
 
-/* The log of the last run goes into the file before anyone reads. On a full disk it stays where it is, which is as durable. */
+/* The log of the last run goes into the file before anyone reads. On a full disk it stays where it is, which
+ * is as durable. */
 static bool
 recover(struct store *store, char **error_r)
 {
@@ -125,7 +128,8 @@ store_open(const char *dir, struct loop *loop, char **error_r)
 	struct store *store = store_new(dir);
 
 	*error_r = NULL;
-	if (!make_folder(dir, error_r) || !take_lock(store, error_r) || !open_files(store, DB_BUSY_MS, error_r)) {
+	if (!make_folder(dir, error_r) || !take_lock(store, error_r) ||
+	    !open_files(store, DB_BUSY_MS, error_r)) {
 		store_close(&store);
 		return NULL;
 	}
@@ -163,7 +167,8 @@ store_close(struct store **handle)
 
 	if (store == NULL)
 		return;
-	/* The writer first: its callbacks may still ask. And what the reader's callbacks submit is waited for again. */
+	/* The writer first: its callbacks may still ask. And what the reader's callbacks submit is waited for
+	 * again. */
 	while (store->writer != NULL && (writer_is_busy(store->writer) || reader_is_busy(store->reader))) {
 		writer_drain(store->writer);
 		reader_drain(store->reader);

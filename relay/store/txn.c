@@ -1,7 +1,8 @@
 /*
  * txn.c -- the door: collecting one transaction's operations, handing it to the writer, telling its end.
  *
- * Belongs to the loop's thread (or to the caller's, in a store without a loop). Owns every byte of an operation until it was told.
+ * Belongs to the loop's thread (or to the caller's, in a store without a loop). Owns every byte of an
+ * operation until it was told.
  */
 #include "config.h"
 
@@ -41,12 +42,12 @@ copies_len(const struct op *op)
 {
 	const struct roster_row *roster = op->roster;
 	size_t len = text_len(op->account) + text_len(op->from) + text_len(op->to) + text_len(op->peer) +
-	    text_len(op->node) + text_len(op->item) + text_len(op->config) + text_len(op->publisher) +
-	    text_len(op->token) + op->body_len;
+		     text_len(op->node) + text_len(op->item) + text_len(op->config) +
+		     text_len(op->publisher) + text_len(op->token) + op->body_len;
 
 	if (roster != NULL)
 		len += sizeof *roster + text_len(roster->contact) + text_len(roster->name) +
-		    text_len(roster->groups) + text_len(roster->request);
+		       text_len(roster->groups) + text_len(roster->request);
 	if (op->keys != NULL)
 		len += sizeof *op->keys;
 	return op->key == NULL ? len : len + 32;
@@ -88,8 +89,8 @@ own_copies(struct txn_op *own)
 		row->groups = lay_text(&at, row->groups);
 		row->request = lay_text(&at, row->request);
 	}
-	const char **texts[] = { &op->account, &op->from, &op->to, &op->peer, &op->node, &op->item, &op->config,
-		&op->publisher, &op->token };
+	const char **texts[] = { &op->account, &op->from,   &op->to,        &op->peer, &op->node,
+				 &op->item,    &op->config, &op->publisher, &op->token };
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		*texts[i] = lay_text(&at, *texts[i]);
 	op->key = lay_bytes(&at, op->key, 32);
@@ -191,7 +192,7 @@ txn_list_take_batch(struct txn_list *from, struct txn_list *batch_r)
 		from->bytes -= txn->bytes;
 		txn_list_add(batch_r, txn);
 	} while (from->first != NULL && batch_r->ops + from->first->ops <= BATCH_OPS &&
-	    batch_r->bytes + from->first->bytes <= BATCH_BYTES);
+		 batch_r->bytes + from->first->bytes <= BATCH_BYTES);
 	if (from->first == NULL)
 		from->last = &from->first;
 }

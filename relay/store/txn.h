@@ -1,10 +1,10 @@
 /*
  * store/txn.h -- the one door to the disk. The API is a sentence: begin, add, submit, done.
  *
- * All operations of one txn are durable together or not at all. Transactions go into the open batch; when the writer is free it takes
- * the whole batch (at most 1,000 operations or 4 MiB) as one SQLite transaction; done callbacks come in order of submission, in a later loop
- * turn, after the fsync. When one operation of a batch fails, the batch is rolled back and run again with a
- * SAVEPOINT a txn, so that only the failing one is told.
+ * All operations of one txn are durable together or not at all. Transactions go into the open batch; when the
+ * writer is free it takes the whole batch (at most 1,000 operations or 4 MiB) as one SQLite transaction; done
+ * callbacks come in order of submission, in a later loop turn, after the fsync. When one operation of a batch
+ * fails, the batch is rolled back and run again with a SAVEPOINT a txn, so that only the failing one is told.
  */
 #ifndef RELAY_STORE_TXN_H
 #define RELAY_STORE_TXN_H
@@ -19,33 +19,39 @@ struct txn;
 enum txn_result {
 	TXN_COMMITTED, /* on disk */
 	TXN_FULL,      /* no room; nothing of it was kept (stanza error resource-constraint, wait) */
-	TXN_CONFLICT,  /* a condition in it did not hold: account exists, invite already used, no such account; nothing was kept */
-	TXN_FAILED,    /* any other error, logged; nothing was kept */
+	TXN_CONFLICT, /* a condition in it did not hold: account exists, invite already used, no such account;
+			 nothing was kept */
+	TXN_FAILED,   /* any other error, logged; nothing was kept */
 };
 typedef void txn_done_fn(void *arg, enum txn_result result);
 
 /* Accounts are named by their node part (one host a relay), contacts by JID text in canonical form. */
 enum op_kind {
-	OP_MESSAGE,         /* a message row: body kept once, while anything refers to it; comes before the BOX and PENDING of its id */
-	OP_BOX,             /* an archive entry of one account for that message; conflict: no such account or message */
-	OP_PENDING,         /* the message waits in the mailbox of this account; conflict as above */
-	OP_PENDING_CLEAR,   /* acknowledged: gone from the mailbox; nothing when it was not there */
-	OP_ACCOUNT_NEW,     /* conflict: exists */
-	OP_ACCOUNT_KEYS,    /* new password's SCRAM keys; conflict: no such account */
-	OP_ACCOUNT_DEL,     /* with everything it owns; conflict: no such account */
-	OP_ACCOUNT_SEEN,    /* last login */
-	OP_ROSTER_SET,      /* whole item, insert or replace; adds 1 to the account's roster version; conflict: no such account */
-	OP_ROSTER_DEL,      /* adds 1 too, also when it was not there; conflict: no such account */
-	OP_NODE_SET,        /* pubsub node with configuration; conflict: no such account */
-	OP_NODE_DEL,        /* with its items */
-	OP_NODE_PURGE,      /* items only */
-	OP_ITEM_SET,        /* publish: insert or replace as newest; then keep only the newest max_items; conflict: no such node */
+	OP_MESSAGE, /* a message row: body kept once, while anything refers to it; comes before the BOX and
+		       PENDING of its id */
+	OP_BOX, /* an archive entry of one account for that message; conflict: no such account or message */
+	OP_PENDING,       /* the message waits in the mailbox of this account; conflict as above */
+	OP_PENDING_CLEAR, /* acknowledged: gone from the mailbox; nothing when it was not there */
+	OP_ACCOUNT_NEW,   /* conflict: exists */
+	OP_ACCOUNT_KEYS,  /* new password's SCRAM keys; conflict: no such account */
+	OP_ACCOUNT_DEL,   /* with everything it owns; conflict: no such account */
+	OP_ACCOUNT_SEEN,  /* last login */
+	OP_ROSTER_SET, /* whole item, insert or replace; adds 1 to the account's roster version; conflict: no
+			  such account */
+	OP_ROSTER_DEL, /* adds 1 too, also when it was not there; conflict: no such account */
+	OP_NODE_SET,   /* pubsub node with configuration; conflict: no such account */
+	OP_NODE_DEL,   /* with its items */
+	OP_NODE_PURGE, /* items only */
+	OP_ITEM_SET,   /* publish: insert or replace as newest; then keep only the newest max_items; conflict:
+			  no such node */
 	OP_ITEM_DEL,
-	OP_INVITE_NEW,      /* account: the address it is for, NULL: any free one; conflict: token exists */
-	OP_INVITE_USE,      /* at op.time; account non-NULL must be the one it is for; conflict: unknown, used, expired, another's */
+	OP_INVITE_NEW, /* account: the address it is for, NULL: any free one; conflict: token exists */
+	OP_INVITE_USE, /* at op.time; account non-NULL must be the one it is for; conflict: unknown, used,
+			  expired, another's */
 	OP_INVITE_DEL,
-	OP_SEEN,            /* a deduplication key; conflict: already there and not expired at op.time */
-	OP_SEEN_EXPIRE,     /* forget at most 500 keys that expired by op.time; when that is safe is for the caller to know */
+	OP_SEEN,        /* a deduplication key; conflict: already there and not expired at op.time */
+	OP_SEEN_EXPIRE, /* forget at most 500 keys that expired by op.time; when that is safe is for the
+			   caller to know */
 };
 
 struct scram_keys { /* RFC 5802: never the password */
@@ -66,11 +72,11 @@ enum roster_flag {
 };
 
 struct roster_row {
-	const char *contact;       /* bare JID text */
-	unsigned flags;            /* enum roster_flag */
-	const char *name;          /* NULL: none */
-	const char *groups;        /* each followed by '\n'; "" or NULL: none */
-	const char *request;       /* PENDING_IN: the subscribe stanza as XML, for delivery again; NULL */
+	const char *contact; /* bare JID text */
+	unsigned flags;      /* enum roster_flag */
+	const char *name;    /* NULL: none */
+	const char *groups;  /* each followed by '\n'; "" or NULL: none */
+	const char *request; /* PENDING_IN: the subscribe stanza as XML, for delivery again; NULL */
 };
 
 struct op {
@@ -89,15 +95,16 @@ struct op {
 	int max_items;           /* OP_ITEM_SET: how many to keep; 0: all */
 	const struct roster_row *roster;
 	const struct scram_keys *keys;
-	const char *token;      /* invite */
-	const uint8_t *key;     /* seen: 32 bytes */
+	const char *token;  /* invite */
+	const uint8_t *key; /* seen: 32 bytes */
 };
 
 /* All strings and bytes are copied. */
 struct txn *txn_new(struct store *store);
 void txn_add(struct txn *txn, const struct op *op);
 bool txn_is_empty(const struct txn *txn);
-/* Submit or abandon; both free it and null the pointer. done runs exactly once unless abandoned; done may be NULL. */
+/* Submit or abandon; both free it and null the pointer. done runs exactly once unless abandoned; done may be
+ * NULL. */
 void txn_submit(struct txn **txn, txn_done_fn *done, void *arg);
 void txn_abandon(struct txn **txn);
 

@@ -1,7 +1,9 @@
 /*
- * upkeep.c -- what the writer does between batches, in slices short enough that no commit waits long behind one.
+ * upkeep.c -- what the writer does between batches, in slices short enough that no commit waits long behind
+ * one.
  *
- * - Checkpoints: the log's frames are copied into the file when enough have gathered, sooner when nobody waits.
+ * - Checkpoints: the log's frames are copied into the file when enough have gathered, sooner when nobody
+ * waits.
  * - Deleted accounts: what they owned is cleared away, some hundred rows a transaction.
  * - Free pages: given back to the disk, 100 a transaction, while there are 8 MiB of them and nobody waits.
  */

@@ -1,10 +1,11 @@
 /*
  * writer.c -- group commit: the loop fills the open batch while the writer's thread commits the one before.
  *
- *     loop: writer_submit --> open --(writer: take, batch_run)--> told --(waker)--> loop: done callbacks, in order
+ *     loop: writer_submit --> open --(writer: take, batch_run)--> told --(waker)--> loop: done callbacks, in
+ * order
  *
- * The lock guards the two lists and nothing else; no SQLite call is made under it. A transaction belongs to the loop until
- * submitted, then to the writer until it is in `told`.
+ * The lock guards the two lists and nothing else; no SQLite call is made under it. A transaction belongs to
+ * the loop until submitted, then to the writer until it is in `told`.
  */
 #include "config.h"
 
@@ -21,7 +22,7 @@
 #include "relay/store/store-private.h"
 
 enum {
-	IDLE_SOON_MS = 100,   /* quiet this long: the longer kinds of upkeep */
+	IDLE_SOON_MS = 100, /* quiet this long: the longer kinds of upkeep */
 	IDLE_LATER_MS = 60000,
 };
 

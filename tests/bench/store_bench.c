@@ -3,8 +3,9 @@
  *
  *     tests/bench/store_bench FOLDER [MESSAGES [IN_FLIGHT [PENDING]]]
  *
- * Each message: body of 400 bytes, both archives, and with PENDING 1 the mailbox too, cleared again in a transaction of its own
- * (as an online chat does) or with 2 left there (an offline one). IN_FLIGHT messages are submitted before the first is awaited.
+ * Each message: body of 400 bytes, both archives, and with PENDING 1 the mailbox too, cleared again in a
+ * transaction of its own (as an online chat does) or with 2 left there (an offline one). IN_FLIGHT messages
+ * are submitted before the first is awaited.
  */
 #include "config.h"
 
@@ -69,7 +70,8 @@ committed(void *arg, enum txn_result result)
 	bench.waits[bench.done++] = 1000 * (seconds(CLOCK_MONOTONIC) - message->start);
 	if (bench.pending == 1) {
 		struct txn *txn = txn_new(bench.store);
-		txn_add(txn, &(struct op){ .kind = OP_PENDING_CLEAR, .account = message->to, .id = message->id });
+		txn_add(txn,
+			&(struct op){ .kind = OP_PENDING_CLEAR, .account = message->to, .id = message->id });
 		txn_submit(&txn, cleared, NULL);
 	} else if (bench.done == bench.total) {
 		loop_stop(bench.loop);
@@ -97,10 +99,16 @@ submit_next(void)
 	message->id = store_next_id(bench.store);
 	message->start = seconds(CLOCK_MONOTONIC);
 	struct txn *txn = txn_new(bench.store);
-	txn_add(txn, &(struct op){ .kind = OP_MESSAGE, .id = message->id, .time = now_wall(), .from = from_full, .to = to_full,
-			 .body = body, .body_len = sizeof body });
+	txn_add(txn, &(struct op){ .kind = OP_MESSAGE,
+				   .id = message->id,
+				   .time = now_wall(),
+				   .from = from_full,
+				   .to = to_full,
+				   .body = body,
+				   .body_len = sizeof body });
 	txn_add(txn, &(struct op){ .kind = OP_BOX, .id = message->id, .account = from, .peer = to_bare });
-	txn_add(txn, &(struct op){ .kind = OP_BOX, .id = message->id, .account = message->to, .peer = from_bare });
+	txn_add(txn,
+		&(struct op){ .kind = OP_BOX, .id = message->id, .account = message->to, .peer = from_bare });
 	if (bench.pending != 0)
 		txn_add(txn, &(struct op){ .kind = OP_PENDING, .id = message->id, .account = message->to });
 	txn_submit(&txn, committed, message);
@@ -122,7 +130,9 @@ make_accounts(const char *folder)
 	for (unsigned i = 0; i < ACCOUNTS; i++) {
 		char node[16];
 		snprintf(node, sizeof node, "user%u", i);
-		txn_add(txn, &(struct op){ .kind = OP_ACCOUNT_NEW, .account = node, .time = now_wall(), .keys = &keys });
+		txn_add(txn,
+			&(struct op){
+			    .kind = OP_ACCOUNT_NEW, .account = node, .time = now_wall(), .keys = &keys });
 	}
 	txn_submit(&txn, NULL, NULL);
 	store_close(&store);
@@ -175,11 +185,12 @@ main(int argc, char **argv)
 	store_close(&bench.store);
 	loop_free(&bench.loop);
 	qsort(bench.waits, bench.done, sizeof *bench.waits, by_size);
-	printf("%zu messages, %zu in flight, pending %d: %.0f/s, %.1f us CPU each, waited p50 %.2f p99 %.2f most %.2f ms,"
+	printf("%zu messages, %zu in flight, pending %d: %.0f/s, %.1f us CPU each, waited p50 %.2f p99 %.2f "
+	       "most %.2f ms,"
 	       " %ld KiB before, %ld at most\n",
-	    bench.done, bench.in_flight, bench.pending, (double)bench.done / wall, cpu * 1e6 / (double)bench.done,
-	    bench.waits[bench.done / 2], bench.waits[bench.done * 99 / 100], bench.waits[bench.done - 1], before_kib,
-	    resident_kib());
+	       bench.done, bench.in_flight, bench.pending, (double)bench.done / wall,
+	       cpu * 1e6 / (double)bench.done, bench.waits[bench.done / 2],
+	       bench.waits[bench.done * 99 / 100], bench.waits[bench.done - 1], before_kib, resident_kib());
 	free(bench.waits);
 	return 0;
 }

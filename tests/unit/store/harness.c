@@ -12,8 +12,12 @@
 #include "proto/mem.h"
 
 const struct scram_keys some_keys = {
-	.salt = "0123456789abcde", .iterations = 10000, .stored_sha1 = "s1", .server_sha1 = "v1",
-	.stored_sha256 = "s256", .server_sha256 = "v256",
+	.salt = "0123456789abcde",
+	.iterations = 10000,
+	.stored_sha1 = "s1",
+	.server_sha1 = "v1",
+	.stored_sha256 = "s256",
+	.server_sha256 = "v256",
 };
 
 struct store *
@@ -119,12 +123,18 @@ add_message(struct store *store, const char *body)
 {
 	int64_t id = store_next_id(store);
 
-	assert_int_equal(TXN_COMMITTED,
-	    run(store, { .kind = OP_MESSAGE, .id = id, .time = 5000 + id, .expires = 9000, .from = "ana@a/x", .to = "beto@a",
-			   .body = body, .body_len = strlen(body) },
-		{ .kind = OP_BOX, .id = id, .account = "ana", .peer = "beto@a" },
-		{ .kind = OP_BOX, .id = id, .account = "beto", .peer = "ana@a" },
-		{ .kind = OP_PENDING, .id = id, .account = "beto" }));
+	assert_int_equal(TXN_COMMITTED, run(store,
+					    { .kind = OP_MESSAGE,
+					      .id = id,
+					      .time = 5000 + id,
+					      .expires = 9000,
+					      .from = "ana@a/x",
+					      .to = "beto@a",
+					      .body = body,
+					      .body_len = strlen(body) },
+					    { .kind = OP_BOX, .id = id, .account = "ana", .peer = "beto@a" },
+					    { .kind = OP_BOX, .id = id, .account = "beto", .peer = "ana@a" },
+					    { .kind = OP_PENDING, .id = id, .account = "beto" }));
 	return id;
 }
 
@@ -151,11 +161,13 @@ sql_number(const char *dir, const char *sql)
 void
 assert_references_hold(const char *dir)
 {
-	assert_int_equal(0, sql_number(dir,
-	    "SELECT count(*) FROM msg m LEFT JOIN (SELECT id, count(*) AS n FROM (SELECT id FROM box UNION ALL"
-	    " SELECT id FROM pending) GROUP BY id) r ON r.id = m.id WHERE m.refs < 1 OR m.refs <> coalesce(r.n, 0)"));
+	assert_int_equal(0, sql_number(dir, "SELECT count(*) FROM msg m LEFT JOIN (SELECT id, count(*) AS n "
+					    "FROM (SELECT id FROM box UNION ALL"
+					    " SELECT id FROM pending) GROUP BY id) r ON r.id = m.id WHERE "
+					    "m.refs < 1 OR m.refs <> coalesce(r.n, 0)"));
 	assert_int_equal(0, sql_number(dir, "SELECT count(*) FROM box WHERE id NOT IN (SELECT id FROM msg)"));
-	assert_int_equal(0, sql_number(dir, "SELECT count(*) FROM pending WHERE id NOT IN (SELECT id FROM msg)"));
+	assert_int_equal(
+	    0, sql_number(dir, "SELECT count(*) FROM pending WHERE id NOT IN (SELECT id FROM msg)"));
 }
 
 static void
@@ -180,7 +192,8 @@ copy_mail(void *arg, bool failed, const struct message_row *rows, size_t count)
 		mail->rows[i].expires = rows[i].expires;
 		copy_text(mail->rows[i].from, sizeof mail->rows[i].from, rows[i].from, strlen(rows[i].from));
 		copy_text(mail->rows[i].to, sizeof mail->rows[i].to, rows[i].to, strlen(rows[i].to));
-		copy_text(mail->rows[i].body, sizeof mail->rows[i].body, rows[i].body, rows[i].len < 63 ? rows[i].len : 63);
+		copy_text(mail->rows[i].body, sizeof mail->rows[i].body, rows[i].body,
+			  rows[i].len < 63 ? rows[i].len : 63);
 	}
 }
 

@@ -30,9 +30,9 @@ struct store *open_tool_or_fail(const char *dir);
 
 /* Submit what was given in one transaction. */
 enum txn_result run_ops(struct store *store, const struct op *ops, size_t count);
-#define run(store, ...)                                                                                          \
-	run_ops((store), (const struct op[]){ __VA_ARGS__ },                                                     \
-	    sizeof((const struct op[]){ __VA_ARGS__ }) / sizeof(struct op))
+#define run(store, ...)                                                                                      \
+	run_ops((store), (const struct op[]){ __VA_ARGS__ },                                                 \
+		sizeof((const struct op[]){ __VA_ARGS__ }) / sizeof(struct op))
 enum txn_result add_account(struct store *store, const char *node);
 /* A message from "ana@a/x" to "beto@a": both boxes, pending for beto. Returns its id. */
 int64_t add_message(struct store *store, const char *body);
@@ -45,7 +45,10 @@ void assert_references_hold(const char *dir);
 /* Answers, copied. */
 struct mail {
 	size_t count;
-	struct { int64_t id, time, expires; char from[64], to[64], body[64]; } rows[64];
+	struct {
+		int64_t id, time, expires;
+		char from[64], to[64], body[64];
+	} rows[64];
 };
 void get_pending(struct store *store, const char *node, int64_t after, size_t limit, struct mail *mail_r);
 int64_t get_pending_count(struct store *store, const char *node);

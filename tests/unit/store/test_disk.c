@@ -1,8 +1,10 @@
 /*
- * test_disk.c -- disks that fail, are full, or lose their process: what was told as committed is there, nothing else is told.
+ * test_disk.c -- disks that fail, are full, or lose their process: what was told as committed is there,
+ * nothing else is told.
  *
- * Syncs are counted and broken by a layer between SQLite and the real files; the full disk is a real tmpfs of its own; the crash is
- * a real kill -9. Controls: a child that tells before the commit must be caught losing messages.
+ * Syncs are counted and broken by a layer between SQLite and the real files; the full disk is a real tmpfs of
+ * its own; the crash is a real kill -9. Controls: a child that tells before the commit must be caught losing
+ * messages.
  */
 #include "config.h"
 
@@ -24,6 +26,7 @@
 #include <unistd.h>
 #include "proto/mem.h"
 #include "relay/net/loop.h"
+#include "relay/store/store-private.h"
 
 /* ---- a layer that counts and breaks syncs */
 
@@ -99,7 +102,8 @@ commit_is_one_sync_of_the_log(void **state)
 	assert_int_equal(wal_syncs, 20); /* nothing to keep, nothing to sync */
 }
 
-/* In a child: the messages until the n-th sync fails; told ones are counted in the exit code when the relay goes on. */
+/* In a child: the messages until the n-th sync fails; told ones are counted in the exit code when the relay
+ * goes on. */
 static int
 child_with_broken_sync(const char *dir, int n, int told)
 {
@@ -140,13 +144,15 @@ failed_sync_ends_the_process_untold(void **state)
 		assert_int_equal(pipe(pipes), 0);
 		assert_int_equal(child_with_broken_sync(place->dir, n, pipes[1]), 74);
 		close(pipes[1]);
-		assert_int_equal(read(pipes[0], notes, sizeof notes), n - 1 > 0 ? n - 1 : 0); /* one sync a message */
+		assert_int_equal(read(pipes[0], notes, sizeof notes),
+				 n - 1 > 0 ? n - 1 : 0); /* one sync a message */
 		close(pipes[0]);
 		place->store = open_or_fail(place->dir);
 	}
 	store_close(&place->store);
 	assert_int_equal(pipe(pipes), 0);
-	assert_int_equal(child_with_broken_sync(place->dir, 0, pipes[1]), 3); /* the control: unbroken, it goes on */
+	assert_int_equal(child_with_broken_sync(place->dir, 0, pipes[1]),
+			 3); /* the control: unbroken, it goes on */
 	close(pipes[0]);
 	close(pipes[1]);
 }
@@ -184,12 +190,12 @@ mount_small(const char *dir)
 	return mount("small", dir, "tmpfs", MS_NOSUID | MS_NODEV, "size=16m,mode=700") == 0;
 }
 
-#define CHECK(condition)                                                                                         \
-	do {                                                                                                     \
-		if (!(condition)) {                                                                              \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition);                                  \
-			_exit(1);                                                                                \
-		}                                                                                                \
+#define CHECK(condition)                                                                                     \
+	do {                                                                                                 \
+		if (!(condition)) {                                                                          \
+			fprintf(stderr, "line %d: %s\n", __LINE__, #condition);                              \
+			_exit(1);                                                                            \
+		}                                                                                            \
 	} while (0)
 
 static void
@@ -206,7 +212,12 @@ big_message(struct store *store, int64_t *id_r)
 	struct txn *txn = txn_new(store);
 
 	*id_r = store_next_id(store);
-	txn_add(txn, &(struct op){ .kind = OP_MESSAGE, .id = *id_r, .from = "x@y", .to = "ana@a", .body = body, .body_len = sizeof body });
+	txn_add(txn, &(struct op){ .kind = OP_MESSAGE,
+				   .id = *id_r,
+				   .from = "x@y",
+				   .to = "ana@a",
+				   .body = body,
+				   .body_len = sizeof body });
 	txn_add(txn, &(struct op){ .kind = OP_PENDING, .id = *id_r, .account = "ana" });
 	txn_submit(&txn, note_result, &result);
 	return result;
@@ -225,6 +236,54 @@ fill_disk(const char *path)
 	close(fd);
 }
 
+static struct txn *
+clear_of(struct store *store, int64_t id)
+{
+	struct txn *txn = txn_new(store);
+
+	txn_add(txn, &(struct op){ .kind = OP_PENDING_CLEAR, .account = "ana", .id = id });
+	return txn;
+}
+
+static struct txn *
+big_of(struct store *store)
+{
+	static char body[2000000];
+	struct txn *txn = txn_new(store);
+	int64_t id = store_next_id(store);
+
+	txn_add(txn, &(struct op){ .kind = OP_MESSAGE,
+				   .id = id,
+				   .from = "x@y",
+				   .to = "ana@a",
+				   .body = body,
+				   .body_len = sizeof body });
+	txn_add(txn, &(struct op){ .kind = OP_PENDING, .id = id, .account = "ana" });
+	return txn;
+}
+
+/* One batch in which some need room and some do not: each is told its own. */
+static void
+mixed_batch_in_child(struct store *store, const int64_t *ids)
+{
+	enum txn_result results[5];
+	struct txn *txns[5] = { clear_of(store, ids[0]), big_of(store), clear_of(store, ids[1]),
+				big_of(store), big_of(store) };
+	struct txn_list batch;
+
+	txn_list_init(&batch);
+	for (int i = 0; i < 5; i++) {
+		txns[i]->done = note_result;
+		txns[i]->arg = &results[i];
+		store->uncommitted += txns[i]->bytes;
+		txn_list_add(&batch, txns[i]);
+	}
+	batch_run(store->db, &store->reserve, batch.first);
+	txn_list_finish(&batch);
+	CHECK(results[0] == TXN_COMMITTED && results[2] == TXN_COMMITTED);
+	CHECK(results[1] == TXN_FULL && results[3] == TXN_FULL && results[4] == TXN_FULL);
+}
+
 static void
 full_disk_in_child(const char *dir)
 {
@@ -241,6 +300,16 @@ full_disk_in_child(const char *dir)
 	CHECK(kept == 20);
 	CHECK(access(reserve, F_OK) == 0);
 	fill_disk(filler);
+	mixed_batch_in_child(store, ids);
+	CHECK(access(reserve, F_OK) != 0); /* let go */
+	CHECK(get_pending_count(store, "ana") == 18);
+	CHECK(unlink(filler) == 0); /* room again: no restart needed */
+	nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 100000000 }, NULL);
+	CHECK(run(store, { .kind = OP_ACCOUNT_SEEN, .account = "ana", .time = 1 }) == TXN_COMMITTED);
+	CHECK(access(reserve, F_OK) == 0);
+	fill_disk(filler);
+	memmove(ids, ids + 2, 18 * sizeof *ids);
+	kept = 18;
 	enum txn_result result;
 	for (int i = 0; (result = big_message(store, &ids[kept])) == TXN_COMMITTED && i < 150; i++)
 		kept++; /* free room inside the log is still used */
@@ -249,7 +318,8 @@ full_disk_in_child(const char *dir)
 	CHECK(big_message(store, &id) == TXN_FULL);
 	CHECK(get_pending_count(store, "ana") == kept); /* reads go on, nothing half-kept */
 	for (int i = 0; i < kept / 2; i++)              /* acknowledgements go through */
-		CHECK(run(store, { .kind = OP_PENDING_CLEAR, .account = "ana", .id = ids[i] }) == TXN_COMMITTED);
+		CHECK(run(store, { .kind = OP_PENDING_CLEAR, .account = "ana", .id = ids[i] }) ==
+		      TXN_COMMITTED);
 	CHECK(run(store, { .kind = OP_ACCOUNT_SEEN, .account = "ana", .time = 1 }) == TXN_COMMITTED);
 	CHECK(big_message(store, &id) == TXN_FULL);
 	CHECK(unlink(filler) == 0); /* room again: no restart needed */
@@ -331,7 +401,12 @@ submit_one(void)
 	int64_t *id = xmalloc(sizeof *id);
 
 	*id = store_next_id(child.store);
-	txn_add(txn, &(struct op){ .kind = OP_MESSAGE, .id = *id, .from = "ana@a/x", .to = "beto@a", .body = "hola", .body_len = 4 });
+	txn_add(txn, &(struct op){ .kind = OP_MESSAGE,
+				   .id = *id,
+				   .from = "ana@a/x",
+				   .to = "beto@a",
+				   .body = "hola",
+				   .body_len = 4 });
 	txn_add(txn, &(struct op){ .kind = OP_BOX, .id = *id, .account = "ana", .peer = "beto@a" });
 	txn_add(txn, &(struct op){ .kind = OP_PENDING, .id = *id, .account = "beto" });
 	if (child.too_early)
@@ -356,7 +431,8 @@ run_child(const char *dir, int tell, bool too_early)
 	_exit(5);
 }
 
-/* Kill a child that stores; returns how many of the ids it told are missing. *least_r, *most_r: of the ids told. */
+/* Kill a child that stores; returns how many of the ids it told are missing. *least_r, *most_r: of the ids
+ * told. */
 static size_t
 kill_round(const char *dir, bool too_early, size_t *told_r, int64_t *least_r, int64_t *most_r)
 {
@@ -415,7 +491,10 @@ told_is_there_after_kill(void **state)
 		all += count;
 		assert_references_hold(place->dir);
 	}
-	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
+	assert_int_equal(
+	    sql_number(place->dir,
+		       "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+	    0);
 	for (int round = 0; round < 5; round++)
 		lost_by_control += kill_round(place->dir, true, &count, &least, &most);
 	printf("15 kills, %zu told, 0 missing; control: %zu missing\n", all, lost_by_control);
@@ -427,7 +506,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(commit_is_one_sync_of_the_log, layer_setup, layer_teardown),
-		cmocka_unit_test_setup_teardown(failed_sync_ends_the_process_untold, layer_setup, layer_teardown),
+		cmocka_unit_test_setup_teardown(failed_sync_ends_the_process_untold, layer_setup,
+						layer_teardown),
 		cmocka_unit_test_setup_teardown(full_disk_refuses_and_recovers, place_setup, place_teardown),
 		cmocka_unit_test_setup_teardown(told_is_there_after_kill, place_setup, place_teardown),
 	};

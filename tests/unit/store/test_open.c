@@ -66,7 +66,10 @@ files_are_private_and_as_designed(void **state)
 	assert_int_equal(sql_number(place->dir, "PRAGMA user_version"), schema_version());
 	assert_int_equal(sql_number(place->dir, "PRAGMA application_id"), SCHEMA_APPLICATION);
 	assert_int_equal(sql_number(place->dir, "PRAGMA auto_vacuum"), 2);
-	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND tbl_name = 'box'"), 1);
+	assert_int_equal(
+	    sql_number(place->dir,
+		       "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND tbl_name = 'box'"),
+	    1);
 
 	char *fresh = xasprintf("%s/inner", place->dir);
 	struct store *inner = open_or_fail(fresh);
@@ -159,10 +162,16 @@ ids_rise_and_never_repeat(void **state)
 	assert_true(sql_number(place->dir, "SELECT value FROM meta WHERE key = 'next_id'") > last);
 	/* A message behind the mark raises it: what happens when no block could be taken. */
 	assert_int_equal(add_account(place->store, "ana"), TXN_COMMITTED);
-	assert_int_equal(run(place->store, { .kind = OP_MESSAGE, .id = last + 10000000, .from = "a@b", .to = "c@d", .body = "x",
-					       .body_len = 1 },
-	    { .kind = OP_PENDING, .id = last + 10000000, .account = "ana" },
-	    { .kind = OP_PENDING_CLEAR, .id = last + 10000000, .account = "ana" }), TXN_COMMITTED);
+	assert_int_equal(run(place->store,
+			     { .kind = OP_MESSAGE,
+			       .id = last + 10000000,
+			       .from = "a@b",
+			       .to = "c@d",
+			       .body = "x",
+			       .body_len = 1 },
+			     { .kind = OP_PENDING, .id = last + 10000000, .account = "ana" },
+			     { .kind = OP_PENDING_CLEAR, .id = last + 10000000, .account = "ana" }),
+			 TXN_COMMITTED);
 	store_close(&place->store);
 	place->store = open_or_fail(place->dir);
 	assert_true(store_next_id(place->store) > last + 10000000);
@@ -190,8 +199,13 @@ stanza_id_is_ours_or_nobodys(void **state)
 		again[i] = again[i] == '0' ? '1' : '0';
 		assert_int_equal(store_id_of(place->store, again), 0);
 	}
-	static const char *const foreign[] = { "", "0", "00000000000000000000000000000000", "zz", "5",
-		"ffffffffffffffffffffffffffffffff0", "550e8400-e29b-41d4-a716-446655440000" };
+	static const char *const foreign[] = { "",
+					       "0",
+					       "00000000000000000000000000000000",
+					       "zz",
+					       "5",
+					       "ffffffffffffffffffffffffffffffff0",
+					       "550e8400-e29b-41d4-a716-446655440000" };
 	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
 		assert_int_equal(store_id_of(place->store, foreign[i]), 0);
 	for (char *c = text; *c != '\0'; c++)
@@ -241,7 +255,8 @@ tool_works_beside_the_relay(void **state)
 	assert_int_not_equal(of_tool, of_relay);
 	assert_int_equal(get_pending_count(place->store, "beto"), 2);
 	assert_int_equal(run(tool, { .kind = OP_ACCOUNT_DEL, .account = "beto" }), TXN_COMMITTED);
-	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM account"), 1); /* the tool clears away what it deletes */
+	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM account"),
+			 1); /* the tool clears away what it deletes */
 	assert_int_equal(get_pending_count(place->store, "beto"), 0);
 	assert_references_hold(place->dir);
 	store_close(&tool);
@@ -277,7 +292,8 @@ account_half_deleted_is_finished_at_start(void **state)
 	store_close(&place->store);
 	raw_sql(path, "UPDATE account SET node = NULL WHERE node = 'beto'");
 	place->store = open_or_fail(place->dir);
-	assert_int_equal(add_account(place->store, "carla"), TXN_COMMITTED); /* a store without a loop does its upkeep behind this */
+	assert_int_equal(add_account(place->store, "carla"),
+			 TXN_COMMITTED); /* a store without a loop does its upkeep behind this */
 	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM account"), 2);
 	assert_references_hold(place->dir);
 	free(path);
@@ -320,6 +336,54 @@ backup_is_whole_private_and_overwrites_nothing(void **state)
 	free(file);
 }
 
+static void
+see_nothing(void *arg, bool failed, const struct account_row *rows, size_t count)
+{
+	(void)rows;
+	assert_true(!failed || count == 0);
+	++*(int *)arg;
+}
+
+/* Whatever a bad card made of the file: refused in words, or answers that say `failed`; never a crash. */
+static void
+damaged_file_is_survived(void **state)
+{
+	struct place *place = *state;
+	char *path = xasprintf("%s/lazo.db", place->dir), *error;
+	int opened = 0, answers = 0;
+
+	add_account(place->store, "ana");
+	add_account(place->store, "beto");
+	for (int i = 0; i < 50; i++)
+		add_message(place->store, "hola");
+	store_close(&place->store);
+	srand(7);
+	for (int round = 0; round < 60; round++) {
+		FILE *file = fopen(path, "r+");
+		fseek(file, 0, SEEK_END);
+		fseek(file, rand() % ftell(file), SEEK_SET);
+		fputc(rand() & 255, file);
+		fclose(file);
+		struct store *store = store_open(place->dir, NULL, &error);
+		if (store == NULL) {
+			assert_true(strlen(error) > 0);
+			free(error);
+			continue;
+		}
+		opened++;
+		read_accounts(store, see_nothing, &answers);
+		run(store, { .kind = OP_ACCOUNT_SEEN, .account = "ana", .time = round });
+		int64_t id = store_next_id(store);
+		run(store,
+		    { .kind = OP_MESSAGE, .id = id, .from = "a@b", .to = "c@d", .body = "x", .body_len = 1 },
+		    { .kind = OP_PENDING, .id = id, .account = "beto" });
+		store_close(&store);
+	}
+	assert_int_equal(opened, answers);
+	assert_true(opened > 0);
+	free(path);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
 
 int
@@ -338,6 +402,7 @@ main(void)
 		TEST(tool_works_without_the_relay),
 		TEST(account_half_deleted_is_finished_at_start),
 		TEST(backup_is_whole_private_and_overwrites_nothing),
+		TEST(damaged_file_is_survived),
 	};
 
 	return cmocka_run_group_tests_name("store/open", tests, NULL, NULL);

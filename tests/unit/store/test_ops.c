@@ -41,9 +41,15 @@ see_account(void *arg, bool failed, const struct account_view *view)
 	struct seen_account *seen = arg;
 
 	assert_false(failed);
-	*seen = (struct seen_account){ .calls = seen->calls + 1, .exists = view->exists, .created = view->account.created,
-		.last = view->account.last, .pending = view->account.pending, .roster_version = view->roster_version,
-		.iterations = view->account.keys.iterations, .roster_count = view->roster_count, .node_count = view->node_count };
+	*seen = (struct seen_account){ .calls = seen->calls + 1,
+				       .exists = view->exists,
+				       .created = view->account.created,
+				       .last = view->account.last,
+				       .pending = view->account.pending,
+				       .roster_version = view->roster_version,
+				       .iterations = view->account.keys.iterations,
+				       .roster_count = view->roster_count,
+				       .node_count = view->node_count };
 	memcpy(seen->salt, view->account.keys.salt, 16);
 	memcpy(seen->stored, view->account.keys.stored_sha256, 32);
 	if (view->roster_count > 0) {
@@ -94,9 +100,12 @@ account_is_made_changed_seen_and_deleted(void **state)
 	assert_false(get_account(store, "nadie").exists);
 
 	other.iterations = 20000;
-	assert_int_equal(run(store, { .kind = OP_ACCOUNT_KEYS, .account = "ana", .keys = &other }), TXN_COMMITTED);
-	assert_int_equal(run(store, { .kind = OP_ACCOUNT_KEYS, .account = "nadie", .keys = &other }), TXN_CONFLICT);
-	assert_int_equal(run(store, { .kind = OP_ACCOUNT_SEEN, .account = "ana", .time = 777 }), TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_ACCOUNT_KEYS, .account = "ana", .keys = &other }),
+			 TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_ACCOUNT_KEYS, .account = "nadie", .keys = &other }),
+			 TXN_CONFLICT);
+	assert_int_equal(run(store, { .kind = OP_ACCOUNT_SEEN, .account = "ana", .time = 777 }),
+			 TXN_COMMITTED);
 	read_keys(store, "ana", see_keys, &iterations);
 	assert_int_equal(iterations, 20000);
 	read_keys(store, "nadie", see_keys, &iterations);
@@ -119,18 +128,27 @@ deleted_account_takes_all_with_it(void **state)
 	for (int i = 0; i < 450; i++) /* more than two slices */
 		add_message(store, "hola");
 	assert_int_equal(run(store, { .kind = OP_ROSTER_SET, .account = "beto", .roster = &row },
-	    { .kind = OP_NODE_SET, .account = "beto", .node = "urn:x", .config = "c" }), TXN_COMMITTED);
+			     { .kind = OP_NODE_SET, .account = "beto", .node = "urn:x", .config = "c" }),
+			 TXN_COMMITTED);
 	for (int i = 0; i < 250; i++) {
 		char item[16];
 		snprintf(item, sizeof item, "%d", i);
-		assert_int_equal(run(store, { .kind = OP_ITEM_SET, .account = "beto", .node = "urn:x", .item = item,
-		    .body = "<x/>", .body_len = 4 }), TXN_COMMITTED);
+		assert_int_equal(run(store, { .kind = OP_ITEM_SET,
+					      .account = "beto",
+					      .node = "urn:x",
+					      .item = item,
+					      .body = "<x/>",
+					      .body_len = 4 }),
+				 TXN_COMMITTED);
 	}
 	assert_int_equal(run(store, { .kind = OP_ACCOUNT_DEL, .account = "beto" }), TXN_COMMITTED);
 	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM account"), 1);
-	assert_int_equal(sql_number(place->dir, "SELECT (SELECT count(*) FROM pending) + (SELECT count(*) FROM node)"
-	    " + (SELECT count(*) FROM item) + (SELECT count(*) FROM roster)"), 0);
-	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM msg"), 450); /* ana's archive keeps them */
+	assert_int_equal(sql_number(place->dir,
+				    "SELECT (SELECT count(*) FROM pending) + (SELECT count(*) FROM node)"
+				    " + (SELECT count(*) FROM item) + (SELECT count(*) FROM roster)"),
+			 0);
+	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM msg"),
+			 450); /* ana's archive keeps them */
 	assert_references_hold(place->dir);
 	assert_int_equal(run(store, { .kind = OP_ACCOUNT_DEL, .account = "ana" }), TXN_COMMITTED);
 	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM msg"), 0);
@@ -142,7 +160,8 @@ message_waits_until_cleared(void **state)
 	struct place *place = *state;
 	struct store *store = with_accounts(state);
 	struct mail mail;
-	int64_t first = add_message(store, "uno"), second = add_message(store, "dos"), third = add_message(store, "tres");
+	int64_t first = add_message(store, "uno"), second = add_message(store, "dos"),
+		third = add_message(store, "tres");
 
 	get_pending(store, "beto", 0, 10, &mail);
 	assert_int_equal(mail.count, 3);
@@ -159,9 +178,12 @@ message_waits_until_cleared(void **state)
 	assert_int_equal(get_pending_count(store, "beto"), 3);
 	assert_int_equal(get_account(store, "beto").pending, 3);
 
-	assert_int_equal(run(store, { .kind = OP_PENDING_CLEAR, .account = "beto", .id = second }), TXN_COMMITTED);
-	assert_int_equal(run(store, { .kind = OP_PENDING_CLEAR, .account = "beto", .id = second }), TXN_COMMITTED);
-	assert_int_equal(run(store, { .kind = OP_PENDING_CLEAR, .account = "nadie", .id = second }), TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_PENDING_CLEAR, .account = "beto", .id = second }),
+			 TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_PENDING_CLEAR, .account = "beto", .id = second }),
+			 TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_PENDING_CLEAR, .account = "nadie", .id = second }),
+			 TXN_COMMITTED);
 	get_pending(store, "beto", 0, 10, &mail);
 	assert_int_equal(mail.count, 2);
 	assert_int_equal(mail.rows[1].id, third);
@@ -174,8 +196,14 @@ message_waits_until_cleared(void **state)
 static enum txn_result
 bare_message(struct store *store, int64_t id)
 {
-	return run(store, { .kind = OP_MESSAGE, .id = id, .from = "x@y/", .to = "ana@a/casa/2", .body = "b", .body_len = 1 },
-	    { .kind = OP_PENDING, .id = id, .account = "ana" });
+	return run(store,
+		   { .kind = OP_MESSAGE,
+		     .id = id,
+		     .from = "x@y/",
+		     .to = "ana@a/casa/2",
+		     .body = "b",
+		     .body_len = 1 },
+		   { .kind = OP_PENDING, .id = id, .account = "ana" });
 }
 
 static void
@@ -196,7 +224,9 @@ message_that_nobody_keeps_goes(void **state)
 	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM msg"), 0);
 
 	/* Without any reference it is not even written. */
-	assert_int_equal(run(store, { .kind = OP_MESSAGE, .id = id + 1, .from = "a@b", .to = "c@d", .body = "x", .body_len = 1 }),
+	assert_int_equal(
+	    run(store,
+		{ .kind = OP_MESSAGE, .id = id + 1, .from = "a@b", .to = "c@d", .body = "x", .body_len = 1 }),
 	    TXN_COMMITTED);
 	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM msg"), 0);
 }
@@ -209,19 +239,30 @@ reference_needs_account_and_message(void **state)
 	int64_t id = add_message(store, "hola");
 
 	assert_int_equal(run(store, { .kind = OP_PENDING, .id = id, .account = "nadie" }), TXN_CONFLICT);
-	assert_int_equal(run(store, { .kind = OP_BOX, .id = id, .account = "nadie", .peer = "a@b" }), TXN_CONFLICT);
+	assert_int_equal(run(store, { .kind = OP_BOX, .id = id, .account = "nadie", .peer = "a@b" }),
+			 TXN_CONFLICT);
 	assert_int_equal(run(store, { .kind = OP_PENDING, .id = id + 1, .account = "ana" }), TXN_CONFLICT);
-	assert_int_equal(run(store, { .kind = OP_BOX, .id = id + 1, .account = "ana", .peer = "a@b" }), TXN_CONFLICT);
-	assert_int_equal(run(store, { .kind = OP_PENDING, .id = id, .account = "ana" }), TXN_COMMITTED); /* later is allowed */
-	assert_int_equal(run(store, { .kind = OP_PENDING, .id = id, .account = "ana" }), TXN_COMMITTED); /* and twice is once */
+	assert_int_equal(run(store, { .kind = OP_BOX, .id = id + 1, .account = "ana", .peer = "a@b" }),
+			 TXN_CONFLICT);
+	assert_int_equal(run(store, { .kind = OP_PENDING, .id = id, .account = "ana" }),
+			 TXN_COMMITTED); /* later is allowed */
+	assert_int_equal(run(store, { .kind = OP_PENDING, .id = id, .account = "ana" }),
+			 TXN_COMMITTED); /* and twice is once */
 	assert_int_equal(get_pending_count(store, "ana"), 1);
 	assert_references_hold(place->dir);
 
 	/* To oneself: both archives are one. */
 	int64_t note = store_next_id(store);
-	assert_int_equal(run(store, { .kind = OP_MESSAGE, .id = note, .from = "ana@a/x", .to = "ana@a", .body = "n", .body_len = 1 },
-	    { .kind = OP_BOX, .id = note, .account = "ana", .peer = "ana@a" },
-	    { .kind = OP_BOX, .id = note, .account = "ana", .peer = "ana@a" }), TXN_COMMITTED);
+	assert_int_equal(run(store,
+			     { .kind = OP_MESSAGE,
+			       .id = note,
+			       .from = "ana@a/x",
+			       .to = "ana@a",
+			       .body = "n",
+			       .body_len = 1 },
+			     { .kind = OP_BOX, .id = note, .account = "ana", .peer = "ana@a" },
+			     { .kind = OP_BOX, .id = note, .account = "ana", .peer = "ana@a" }),
+			 TXN_COMMITTED);
 	assert_references_hold(place->dir);
 }
 
@@ -229,15 +270,22 @@ static void
 roster_item_is_set_replaced_and_removed(void **state)
 {
 	struct store *store = with_accounts(state);
-	const struct roster_row row = { .contact = "beto@a", .flags = ROSTER_TO | ROSTER_VISIBLE, .name = "Beto",
-		.groups = "Amigos\nCasa\n", .request = "<presence/>" };
+	const struct roster_row row = { .contact = "beto@a",
+					.flags = ROSTER_TO | ROSTER_VISIBLE,
+					.name = "Beto",
+					.groups = "Amigos\nCasa\n",
+					.request = "<presence/>" };
 	const struct roster_row again = { .contact = "beto@a", .flags = ROSTER_FROM };
 	const struct roster_row other = { .contact = "nunca@visto" };
 
-	assert_int_equal(get_account(store, "ana").roster_version, 1000); /* an older account's cache is not taken for ours */
-	assert_int_equal(run(store, { .kind = OP_ROSTER_SET, .account = "nadie", .roster = &row }), TXN_CONFLICT);
-	assert_int_equal(run(store, { .kind = OP_ROSTER_DEL, .account = "nadie", .roster = &row }), TXN_CONFLICT);
-	assert_int_equal(run(store, { .kind = OP_ROSTER_SET, .account = "ana", .roster = &row }), TXN_COMMITTED);
+	assert_int_equal(get_account(store, "ana").roster_version,
+			 1000); /* an older account's cache is not taken for ours */
+	assert_int_equal(run(store, { .kind = OP_ROSTER_SET, .account = "nadie", .roster = &row }),
+			 TXN_CONFLICT);
+	assert_int_equal(run(store, { .kind = OP_ROSTER_DEL, .account = "nadie", .roster = &row }),
+			 TXN_CONFLICT);
+	assert_int_equal(run(store, { .kind = OP_ROSTER_SET, .account = "ana", .roster = &row }),
+			 TXN_COMMITTED);
 	struct seen_account seen = get_account(store, "ana");
 	assert_int_equal(seen.roster_version, 1001);
 	assert_int_equal(seen.roster_count, 1);
@@ -247,13 +295,16 @@ roster_item_is_set_replaced_and_removed(void **state)
 	assert_string_equal(seen.groups, "Amigos\nCasa\n");
 	assert_string_equal(seen.request, "<presence/>");
 
-	assert_int_equal(run(store, { .kind = OP_ROSTER_SET, .account = "ana", .roster = &again }), TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_ROSTER_SET, .account = "ana", .roster = &again }),
+			 TXN_COMMITTED);
 	seen = get_account(store, "ana");
 	assert_int_equal(seen.roster_count, 1);
 	assert_int_equal(seen.flags, ROSTER_FROM);
 	assert_string_equal(seen.name, "(null)");
-	assert_int_equal(run(store, { .kind = OP_ROSTER_DEL, .account = "ana", .roster = &other }), TXN_COMMITTED);
-	assert_int_equal(run(store, { .kind = OP_ROSTER_DEL, .account = "ana", .roster = &again }), TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_ROSTER_DEL, .account = "ana", .roster = &other }),
+			 TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_ROSTER_DEL, .account = "ana", .roster = &again }),
+			 TXN_COMMITTED);
 	seen = get_account(store, "ana");
 	assert_int_equal(seen.roster_count, 0);
 	assert_int_equal(seen.roster_version, 1004);
@@ -261,7 +312,11 @@ roster_item_is_set_replaced_and_removed(void **state)
 
 struct items {
 	size_t count;
-	struct { bool none; char item[32], publisher[32], body[32]; int64_t time; } rows[16];
+	struct {
+		bool none;
+		char item[32], publisher[32], body[32];
+		int64_t time;
+	} rows[16];
 };
 
 static void
@@ -295,8 +350,15 @@ get_items(struct store *store, const char *node, const char *item, size_t limit)
 static enum txn_result
 publish(struct store *store, const char *item, const char *body, int max)
 {
-	return run(store, { .kind = OP_ITEM_SET, .account = "ana", .node = "urn:x", .item = item, .publisher = "ana@a/x",
-	    .time = 42, .body = body, .body_len = strlen(body), .max_items = max });
+	return run(store, { .kind = OP_ITEM_SET,
+			    .account = "ana",
+			    .node = "urn:x",
+			    .item = item,
+			    .publisher = "ana@a/x",
+			    .time = 42,
+			    .body = body,
+			    .body_len = strlen(body),
+			    .max_items = max });
 }
 
 static void
@@ -306,10 +368,15 @@ items_are_published_in_order_and_bounded(void **state)
 	static const char *const nodes[] = { "urn:none", "urn:x", "urn:y" };
 
 	assert_int_equal(publish(store, "1", "<a/>", 0), TXN_CONFLICT); /* no such node */
-	assert_int_equal(run(store, { .kind = OP_NODE_SET, .account = "nadie", .node = "urn:x" }), TXN_CONFLICT);
-	assert_int_equal(run(store, { .kind = OP_NODE_SET, .account = "ana", .node = "urn:x", .config = "uno" },
-	    { .kind = OP_NODE_SET, .account = "ana", .node = "urn:y" }), TXN_COMMITTED);
-	assert_int_equal(run(store, { .kind = OP_NODE_SET, .account = "ana", .node = "urn:x", .config = "dos" }), TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_NODE_SET, .account = "nadie", .node = "urn:x" }),
+			 TXN_CONFLICT);
+	assert_int_equal(run(store,
+			     { .kind = OP_NODE_SET, .account = "ana", .node = "urn:x", .config = "uno" },
+			     { .kind = OP_NODE_SET, .account = "ana", .node = "urn:y" }),
+			 TXN_COMMITTED);
+	assert_int_equal(
+	    run(store, { .kind = OP_NODE_SET, .account = "ana", .node = "urn:x", .config = "dos" }),
+	    TXN_COMMITTED);
 	struct seen_account seen = get_account(store, "ana");
 	assert_int_equal(seen.node_count, 2);
 	assert_string_equal(seen.node, "urn:x");
@@ -339,13 +406,18 @@ items_are_published_in_order_and_bounded(void **state)
 	assert_true(items.rows[0].none && items.rows[2].none);
 	assert_string_equal(items.rows[1].item, "4");
 
-	assert_int_equal(run(store, { .kind = OP_ITEM_DEL, .account = "ana", .node = "urn:x", .item = "4" }), TXN_COMMITTED);
-	assert_int_equal(run(store, { .kind = OP_ITEM_DEL, .account = "ana", .node = "urn:x", .item = "4" }), TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_ITEM_DEL, .account = "ana", .node = "urn:x", .item = "4" }),
+			 TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_ITEM_DEL, .account = "ana", .node = "urn:x", .item = "4" }),
+			 TXN_COMMITTED);
 	assert_int_equal(get_items(store, "urn:x", NULL, 10).count, 1);
-	assert_int_equal(run(store, { .kind = OP_NODE_PURGE, .account = "ana", .node = "urn:x" }), TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_NODE_PURGE, .account = "ana", .node = "urn:x" }),
+			 TXN_COMMITTED);
 	assert_int_equal(get_items(store, "urn:x", NULL, 10).count, 0);
-	assert_int_equal(run(store, { .kind = OP_NODE_DEL, .account = "ana", .node = "urn:x" }), TXN_COMMITTED);
-	assert_int_equal(run(store, { .kind = OP_NODE_DEL, .account = "ana", .node = "urn:x" }), TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_NODE_DEL, .account = "ana", .node = "urn:x" }),
+			 TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_NODE_DEL, .account = "ana", .node = "urn:x" }),
+			 TXN_COMMITTED);
 	assert_int_equal(publish(store, "1", "<a/>", 3), TXN_CONFLICT);
 }
 
@@ -383,7 +455,8 @@ invitation_is_used_once_in_time_by_its_guest(void **state)
 	struct invites seen;
 
 	assert_int_equal(run(store, { .kind = OP_INVITE_NEW, .token = "t1", .time = 10, .expires = 100 },
-	    { .kind = OP_INVITE_NEW, .token = "t2", .account = "ana", .time = 11 }), TXN_COMMITTED);
+			     { .kind = OP_INVITE_NEW, .token = "t2", .account = "ana", .time = 11 }),
+			 TXN_COMMITTED);
 	assert_int_equal(run(store, { .kind = OP_INVITE_NEW, .token = "t1", .time = 10 }), TXN_CONFLICT);
 	read_invites(store, see_invites, &seen);
 	assert_int_equal(seen.count, 2);
@@ -410,11 +483,16 @@ duplicate_key_is_a_conflict_until_it_expires(void **state)
 	struct store *store = place->store;
 	static const uint8_t one[32] = { 1 }, two[32] = { 2 };
 
-	assert_int_equal(run(store, { .kind = OP_SEEN, .key = one, .time = 10, .expires = 100 }), TXN_COMMITTED);
-	assert_int_equal(run(store, { .kind = OP_SEEN, .key = one, .time = 99, .expires = 200 }), TXN_CONFLICT);
-	assert_int_equal(run(store, { .kind = OP_SEEN, .key = one, .time = 100, .expires = 200 }), TXN_COMMITTED);
-	assert_int_equal(run(store, { .kind = OP_SEEN, .key = two, .time = 10, .expires = 0 }), TXN_COMMITTED);
-	assert_int_equal(run(store, { .kind = OP_SEEN, .key = two, .time = 9999, .expires = 0 }), TXN_CONFLICT);
+	assert_int_equal(run(store, { .kind = OP_SEEN, .key = one, .time = 10, .expires = 100 }),
+			 TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_SEEN, .key = one, .time = 99, .expires = 200 }),
+			 TXN_CONFLICT);
+	assert_int_equal(run(store, { .kind = OP_SEEN, .key = one, .time = 100, .expires = 200 }),
+			 TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_SEEN, .key = two, .time = 10, .expires = 0 }),
+			 TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_SEEN, .key = two, .time = 9999, .expires = 0 }),
+			 TXN_CONFLICT);
 	assert_int_equal(run(store, { .kind = OP_SEEN_EXPIRE, .time = 199 }), TXN_COMMITTED);
 	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM seen"), 2);
 	assert_int_equal(run(store, { .kind = OP_SEEN_EXPIRE, .time = 200 }), TXN_COMMITTED);
@@ -431,12 +509,22 @@ transaction_is_all_or_nothing(void **state)
 
 	assert_int_equal(run(store, { .kind = OP_SEEN, .key = key }), TXN_COMMITTED);
 	assert_int_equal(run(store,
-	    { .kind = OP_MESSAGE, .id = id, .from = "nuevo@lejos/r", .to = "ana@a", .body = "x", .body_len = 1 },
-	    { .kind = OP_BOX, .id = id, .account = "ana", .peer = "nuevo@lejos" },
-	    { .kind = OP_PENDING, .id = id, .account = "ana" },
-	    { .kind = OP_SEEN, .key = key }), TXN_CONFLICT);
-	assert_int_equal(sql_number(place->dir, "SELECT (SELECT count(*) FROM msg) + (SELECT count(*) FROM box)"
-	    " + (SELECT count(*) FROM pending) + (SELECT count(*) FROM jid WHERE text LIKE 'nuevo%')"), 0);
+			     { .kind = OP_MESSAGE,
+			       .id = id,
+			       .from = "nuevo@lejos/r",
+			       .to = "ana@a",
+			       .body = "x",
+			       .body_len = 1 },
+			     { .kind = OP_BOX, .id = id, .account = "ana", .peer = "nuevo@lejos" },
+			     { .kind = OP_PENDING, .id = id, .account = "ana" },
+			     { .kind = OP_SEEN, .key = key }),
+			 TXN_CONFLICT);
+	assert_int_equal(
+	    sql_number(
+		place->dir,
+		"SELECT (SELECT count(*) FROM msg) + (SELECT count(*) FROM box)"
+		" + (SELECT count(*) FROM pending) + (SELECT count(*) FROM jid WHERE text LIKE 'nuevo%')"),
+	    0);
 	struct txn *txn = txn_new(store);
 	txn_add(txn, &(struct op){ .kind = OP_INVITE_NEW, .token = "abandoned" });
 	txn_abandon(&txn);
@@ -452,7 +540,9 @@ words_of_sql_are_only_words(void **state)
 
 	assert_int_equal(add_account(store, nasty), TXN_COMMITTED);
 	assert_true(get_account(store, nasty).exists);
-	assert_int_equal(run(store, { .kind = OP_NODE_SET, .account = nasty, .node = nasty, .config = nasty }), TXN_COMMITTED);
+	assert_int_equal(
+	    run(store, { .kind = OP_NODE_SET, .account = nasty, .node = nasty, .config = nasty }),
+	    TXN_COMMITTED);
 	assert_string_equal(get_account(store, nasty).node, nasty);
 	assert_false(get_account(store, "%").exists);
 }
@@ -470,8 +560,15 @@ flush_answers_are_bounded_in_bytes(void **state)
 	memset(body, 'x', len);
 	for (int i = 0; i < 9; i++) {
 		int64_t id = store_next_id(store);
-		assert_int_equal(run(store, { .kind = OP_MESSAGE, .id = id, .from = "x@y", .to = "ana@a", .body = body, .body_len = len },
-		    { .kind = OP_PENDING, .id = id, .account = "ana" }), TXN_COMMITTED);
+		assert_int_equal(run(store,
+				     { .kind = OP_MESSAGE,
+				       .id = id,
+				       .from = "x@y",
+				       .to = "ana@a",
+				       .body = body,
+				       .body_len = len },
+				     { .kind = OP_PENDING, .id = id, .account = "ana" }),
+				 TXN_COMMITTED);
 	}
 	do {
 		get_pending(store, "ana", after, 9, &mail);

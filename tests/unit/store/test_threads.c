@@ -1,4 +1,5 @@
-/* test_threads.c -- the store under a running loop: order, batches, one failing, questions, pressure, closing. */
+/* test_threads.c -- the store under a running loop: order, batches, one failing, questions, pressure,
+ * closing. */
 #include "config.h"
 
 #include "harness.h"
@@ -65,7 +66,12 @@ message(const char *body, size_t len)
 	struct txn *txn = txn_new(at.store);
 	int64_t id = store_next_id(at.store);
 
-	txn_add(txn, &(struct op){ .kind = OP_MESSAGE, .id = id, .from = "ana@a/x", .to = "beto@a", .body = body, .body_len = len });
+	txn_add(txn, &(struct op){ .kind = OP_MESSAGE,
+				   .id = id,
+				   .from = "ana@a/x",
+				   .to = "beto@a",
+				   .body = body,
+				   .body_len = len });
 	txn_add(txn, &(struct op){ .kind = OP_PENDING, .id = id, .account = "beto" });
 	return txn;
 }
