@@ -1,0 +1,347 @@
+/*
+ * test_mailbox.c -- what waits, what is flushed, what confirms (design 3.2, XEP-0160, XEP-0203).
+ */
+#include "config.h"
+
+#include "tests/unit/route/world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "relay/feature/mailbox.h"
+
+static struct world *world;
+static struct client *ana; /* who writes */
+
+static int
+setup(void **state)
+{
+	(void)state;
+	world = world_new(NULL);
+	world_user(world, "ana");
+	world_user(world, "beto");
+	ana = client_new(world, "ana", "a");
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	client_free(&ana);
+	world_free(&world);
+	return 0;
+}
+
+static void
+say(const char *to, int number)
+{
+	char text[256];
+
+	snprintf(text, sizeof text, "<message type='chat' to='%s' id='m%d'><body>text %d.</body></message>", to, number, number);
+	client_say(ana, text);
+}
+
+static struct client *
+beto(const char *resource, const char *presence)
+{
+	struct client *client = client_new(world, "beto", resource);
+
+	client_say(client, presence);
+	return client;
+}
+
+static void
+live_row_waits_until_confirmed(void **state)
+{
+	struct client *b = beto("b", "<presence/>");
+	char id[64], text[128];
+
+	(void)state;
+	say("beto@familia.example", 1);
+	assert_int_equal(client_count(b, "<body>text 1.</body>"), 1);
+	assert_true(client_has(b, "by='beto@familia.example'"));
+	assert_false(client_has(b, "urn:xmpp:delay"));
+	assert_int_equal(world_pending(world, "beto"), 1);
+	assert_false(client_ping(b, id)); /* not before 10 s */
+	assert_int_equal(world_ring(), 1);
+	assert_true(client_ping(b, id));
+	assert_int_equal(world_ring(), 0); /* at most one outstanding */
+	say("beto@familia.example", 2);
+	assert_int_equal(world_ring(), 0);
+	assert_int_equal(client_count(b, "<ping xmlns"), 1);
+	/* Nothing else confirms: another id, another iq, presence, a message. */
+	client_say(b, "<iq type='result' id='x' to='familia.example'/>");
+	client_say(b, "<iq type='get' id='y'><query xmlns='jabber:iq:roster'/></iq>");
+	client_say(b, "<presence/>");
+	snprintf(text, sizeof text, "<iq type='result' id='%s' to='familia.example'/>", id);
+	client_say(ana, text); /* not by another's answer */
+	assert_int_equal(world_pending(world, "beto"), 2);
+	/* An error is an answer, and confirms what was sent before the ping alone. */
+	snprintf(text, sizeof text, "<iq type='error' id='%s' to='familia.example'/>", id);
+	client_say(b, text);
+	assert_int_equal(world_pending(world, "beto"), 1);
+	client_forget(b);
+	assert_int_equal(world_ring(), 1);
+	assert_true(client_pong(b));
+	assert_int_equal(world_pending(world, "beto"), 0);
+	assert_int_equal(world_ring(), 0);
+	client_free(&b);
+}
+
+static void
+flush_goes_by_windows(void **state)
+{
+	struct client *b;
+
+	(void)state;
+	for (int i = 0; i < 2 * MAILBOX_WINDOW + 50; i++)
+		say("beto@familia.example", i);
+	b = beto("b", "<presence/>");
+	assert_int_equal(client_count(b, "<body>"), MAILBOX_WINDOW);
+	assert_int_equal(client_count(b, "<delay xmlns='urn:xmpp:delay' from='familia.example' stamp='"), MAILBOX_WINDOW);
+	assert_int_equal(client_count(b, "<ping xmlns"), 1);
+	say("beto@familia.example", 1000); /* waits behind them */
+	assert_int_equal(client_count(b, "<body>"), MAILBOX_WINDOW);
+	assert_true(client_pong(b));
+	assert_int_equal(world_pending(world, "beto"), MAILBOX_WINDOW + 51);
+	assert_true(client_has(b, "text 100."));
+	assert_int_equal(client_count(b, "<body>"), MAILBOX_WINDOW);
+	assert_true(client_pong(b));
+	assert_int_equal(client_count(b, "<body>"), 51);
+	assert_true(strstr(b->out.data, "text 249.") < strstr(b->out.data, "text 1000."));
+	assert_int_equal(client_count(b, "<ping xmlns"), 1); /* at once behind the end */
+	assert_true(client_pong(b));
+	assert_int_equal(world_pending(world, "beto"), 0);
+	assert_false(client_has(b, "<body>"));
+	client_free(&b);
+}
+
+static void
+exactly_one_window(void **state)
+{
+	struct client *b;
+
+	(void)state;
+	for (int i = 0; i < MAILBOX_WINDOW; i++)
+		say("beto@familia.example", i);
+	b = beto("b", "<presence/>");
+	assert_true(client_pong(b));
+	assert_int_equal(world_pending(world, "beto"), 0);
+	assert_false(client_has(b, "<ping xmlns"));
+	say("beto@familia.example", 500); /* it is live now */
+	assert_true(client_has(b, "text 500."));
+	assert_false(client_has(b, "urn:xmpp:delay"));
+	client_free(&b);
+}
+
+static void
+unconfirmed_comes_again_with_the_same_id(void **state)
+{
+	struct client *b = beto("b", "<presence/>");
+	char first[64] = "", again[64] = "";
+
+	(void)state;
+	say("beto@familia.example", 1);
+	sscanf(strstr(b->out.data, "by='beto@familia.example' id='"), "by='beto@familia.example' id='%32[0-9a-f]", first);
+	client_free(&b);
+	assert_int_equal(world_pending(world, "beto"), 1);
+	b = beto("c", "<presence/>");
+	sscanf(strstr(b->out.data, "by='beto@familia.example' id='"), "by='beto@familia.example' id='%32[0-9a-f]", again);
+	assert_int_equal(strlen(first), 32);
+	assert_string_equal(first, again);
+	client_free(&b);
+	assert_int_equal(world_pending(world, "beto"), 1);
+}
+
+static void
+first_confirmation_clears_for_the_account(void **state)
+{
+	struct client *b = beto("b", "<presence/>"), *c = beto("c", "<presence/>");
+
+	(void)state;
+	say("beto@familia.example", 1);
+	assert_int_equal(client_count(b, "<body>") + client_count(c, "<body>"), 2);
+	assert_int_equal(world_ring(), 2);
+	assert_true(client_pong(b));
+	assert_int_equal(world_pending(world, "beto"), 0);
+	assert_true(client_pong(c)); /* nothing left to clear, and no harm */
+	assert_int_equal(world_ring(), 0);
+	say("beto@familia.example", 2);
+	assert_int_equal(world_ring(), 2);
+	client_free(&b);
+	assert_int_equal(world_pending(world, "beto"), 1);
+	client_free(&c);
+	assert_int_equal(world_pending(world, "beto"), 1);
+}
+
+static void
+flush_no_is_honoured(void **state)
+{
+	struct client *b = client_new(world, "beto", "b");
+
+	(void)state;
+	say("beto@familia.example", 1);
+	client_say(b, "<iq type='set' id='f'><mailbox xmlns='urn:lazo:custody:0' flush='no'/></iq>");
+	assert_true(client_has(b, "type='result'") || client_has(b, "type=\"result\""));
+	client_say(b, "<presence/>");
+	assert_false(client_has(b, "text 1."));
+	assert_int_equal(world_pending(world, "beto"), 1);
+	say("beto@familia.example", 2); /* live ones come */
+	assert_true(client_has(b, "text 2."));
+	client_forget(b);
+	client_say(b, "<iq type='set' id='g'><mailbox xmlns='urn:lazo:custody:0' flush='yes'/></iq>");
+	assert_true(client_has(b, "unexpected-request")); /* too late */
+	client_free(&b);
+}
+
+static void
+negative_priority_gets_none(void **state)
+{
+	struct client *b;
+
+	(void)state;
+	say("beto@familia.example", 1);
+	b = beto("b", "<presence><priority>-1</priority></presence>");
+	assert_false(client_has(b, "<body>"));
+	say("beto@familia.example", 2);
+	assert_false(client_has(b, "<body>"));
+	client_say(b, "<presence><priority>0</priority></presence>"); /* rose: RFC 6121, XEP-0160 2 */
+	assert_int_equal(client_count(b, "<body>"), 2);
+	client_free(&b);
+}
+
+/* Sent to one resource that went before it confirmed: the others get it, and get nothing twice. */
+static void
+others_take_over(void **state)
+{
+	struct client *b = beto("b", "<presence/>"), *c = beto("c", "<presence/>");
+
+	(void)state;
+	say("beto@familia.example/b", 1);
+	say("beto@familia.example", 2);
+	assert_false(client_has(c, "text 1."));
+	client_free(&b);
+	assert_int_equal(client_count(c, "text 1."), 1);
+	assert_int_equal(client_count(c, "text 2."), 1);
+	assert_true(client_pong(c));
+	assert_int_equal(world_pending(world, "beto"), 0);
+	client_free(&c);
+}
+
+static void
+slow_reader_is_not_filled(void **state)
+{
+	struct client *b = beto("b", "<presence/>");
+
+	(void)state;
+	b->queued = MAILBOX_QUEUED_MOST + 1;
+	for (int i = 0; i < 5; i++)
+		say("beto@familia.example", i);
+	assert_false(client_has(b, "<body>"));
+	assert_int_equal(client_count(b, "<ping xmlns"), 1);
+	b->queued = 0;
+	assert_true(client_pong(b));
+	assert_int_equal(client_count(b, "<body>"), 5);
+	assert_true(client_pong(b));
+	assert_int_equal(world_pending(world, "beto"), 0);
+	/* And one that takes nothing of what is not kept is closed. */
+	b->queued = SESSION_QUEUED_MOST + 1;
+	client_say(ana, "<message type='headline' to='beto@familia.example'><body>x</body></message>");
+	assert_int_equal(b->closed, STREAM_RESOURCE_CONSTRAINT);
+	client_free(&b);
+}
+
+static void
+going_unavailable_stops_a_flush(void **state)
+{
+	struct client *b;
+
+	(void)state;
+	for (int i = 0; i < MAILBOX_WINDOW + 1; i++)
+		say("beto@familia.example", i);
+	b = beto("b", "<presence/>");
+	client_say(b, "<presence type='unavailable'/>");
+	assert_true(client_pong(b)); /* what it had got is confirmed all the same */
+	assert_int_equal(world_pending(world, "beto"), 1);
+	assert_false(client_has(b, "<body>"));
+	client_say(b, "<presence/>");
+	assert_int_equal(client_count(b, "<body>"), 1);
+	client_free(&b);
+}
+
+static void
+quota_is_told(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		say("beto@familia.example", i);
+	assert_false(client_has(ana, "<error"));
+	say("beto@familia.example", 1000);
+	assert_int_equal(client_count(ana, "service-unavailable"), 1);
+	assert_int_equal(world_pending(world, "beto"), 1000);
+}
+
+static void
+repetition_is_one(void **state)
+{
+	static const char text[] = "<message type='chat' to='beto@familia.example'><body>%s</body>"
+				   "<origin-id xmlns='urn:xmpp:sid:0' id='o'/></message>";
+	static const char *const bodies[] = { "once", "once", "other" };
+	char message[256];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(message, sizeof message, text, bodies[i]);
+		client_say(ana, message);
+	}
+	assert_int_equal(world_pending(world, "beto"), 2);
+	assert_false(client_has(ana, "<error"));
+	assert_int_equal(account_resident(world->router, "beto")->pending, 2);
+}
+
+static void
+forged_ids_are_taken_off(void **state)
+{
+	struct client *b = beto("b", "<presence/>");
+
+	(void)state;
+	client_say(ana, "<message type='chat' to='beto@familia.example'><body>x</body>"
+			"<stanza-id xmlns='urn:xmpp:sid:0' by='Beto@FAMILIA.example' id='forged1'/>"
+			"<stanza-id xmlns='urn:xmpp:sid:0' by='beto@familia.example' id='forged2'/>"
+			"<stanza-id xmlns='urn:xmpp:sid:0' by='room@elsewhere.example' id='kept'/>"
+			"<delay xmlns='urn:xmpp:delay' from='familia.example' stamp='2001-01-01T00:00:00Z'/>"
+			"<custody xmlns='urn:lazo:custody:0' id='forged3'/></message>");
+	assert_false(client_has(b, "forged"));
+	assert_false(client_has(b, "2001"));
+	assert_true(client_has(b, "kept"));
+	assert_int_equal(client_count(b, "<stanza-id"), 2);
+	client_free(&b);
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		WITH(live_row_waits_until_confirmed),
+		WITH(flush_goes_by_windows),
+		WITH(exactly_one_window),
+		WITH(unconfirmed_comes_again_with_the_same_id),
+		WITH(first_confirmation_clears_for_the_account),
+		WITH(flush_no_is_honoured),
+		WITH(negative_priority_gets_none),
+		WITH(others_take_over),
+		WITH(slow_reader_is_not_filled),
+		WITH(going_unavailable_stops_a_flush),
+		WITH(quota_is_told),
+		WITH(repetition_is_one),
+		WITH(forged_ids_are_taken_off),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
