@@ -38,6 +38,7 @@ enum {
 	WAIT_STANZA = 60 * 1000,
 	WAIT_CLOSING = 5 * 1000,
 	BURST_SECONDS = 10,       /* of reading at the permitted rate */
+	SWELL_BEFORE = 2, /* attack X8: a stranger's half element, its TLS and its parser stay below 64 KiB together */
 	BURST_LEAST = 2 * STREAM_BYTES_AFTER,
 	OUT_KEPT = 64 * 1024,
 };
@@ -227,6 +228,9 @@ on_element(void *arg, struct arena *arena, struct xml *element)
 	stream->in_stanza = true;
 	if (stream->state >= STATE_CLOSING) {
 		arena_free(&arena);
+	} else if (xml_is(element, "error", NS_STREAM)) {
+		arena_free(&arena);
+		stream_close(stream, STREAM_OK, NULL); /* RFC 6120 4.9.1.1: theirs is the last word */
 	} else if (stream->waiting == NULL && !is_blocked(stream)) {
 		takes[stream->state](stream, arena, element);
 	} else {
@@ -255,6 +259,8 @@ new_parser(struct stream *stream)
 	struct xmlin_limits limits = xmlin_limits_default;
 
 	limits.bytes = stream->state < STATE_BIND ? STREAM_BYTES_BEFORE : STREAM_BYTES_AFTER;
+	if (stream->state < STATE_BIND)
+		limits.swell = SWELL_BEFORE;
 	xmlin_free(&stream->in);
 	stream->in = xmlin_new(&xmlin_owner, stream, &limits);
 	stream->header_sent = false;

@@ -254,7 +254,7 @@ def test_size_limit_in_other_shapes():
         except OSError:
             pass
         got = stream.stream_error()
-        check(got in ("policy-violation", "not-well-formed"), f"{head} {grain}: {got}")
+        check(got in ("policy-violation", "not-well-formed", "restricted-xml"), f"{head} {grain}: {got}")
 
 
 def test_whitespace_flood():
@@ -268,23 +268,26 @@ def test_whitespace_flood():
 
 
 def test_amplifiers_before_authentication():
-    # X8: 1,000 connections that hold the most that one may before logging in: below 64 KiB each.
-    count = 1000 if not SANITIZED else 100
-    before = relay.rss_kib()
-    streams = []
+    # X8: 1,000 connections that hold the most that one may before logging in: below 64 KiB each, whatever the shape.
+    count = 200 if not SANITIZED else 20
     shapes = ["<auth " + "".join(f"a{i}='' " for i in range(60)), "<auth>" + "<a>" * 60, "<auth>" + "<a b='c'/>" * 1500,
               "<auth>" + "x" * 15000, "<auth a='" + "x" * 15000]
-    for i in range(count):
-        stream = Stream(relay, direct=True, tls_context=CONTEXT)
-        stream.open(features=False)
-        stream.send(shapes[i % len(shapes)])
-        streams.append(stream)
-    time.sleep(0.5)
-    each = (relay.rss_kib() - before) / count
-    for stream in streams:
-        stream.drop()
-    print(f"  {each:.0f} KiB a connection before authentication")
-    check(SANITIZED or each < 64, f"{each:.0f} KiB a connection")
+    worst = 0
+    for shape in shapes:
+        before = relay.rss_kib()
+        streams = []
+        for _ in range(count):
+            stream = Stream(relay, direct=True, tls_context=CONTEXT)
+            stream.open(features=False)
+            stream.send(shape)
+            streams.append(stream)
+        time.sleep(0.5)
+        worst = max(worst, (relay.rss_kib() - before) / count)
+        for stream in streams:
+            stream.drop()
+        settle()
+    print(f"  {worst:.0f} KiB a connection before authentication")
+    check(SANITIZED or worst < 64, f"{worst:.0f} KiB a connection")
 
 
 def test_parser_is_replaced_only_after_the_return():

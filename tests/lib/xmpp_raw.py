@@ -117,6 +117,7 @@ class Stream:
 
     def _new_parser(self):
         self.parser = ET.XMLPullParser(("start", "end"))
+        self.unparsed = b""
         self.depth = 0
         self.ended = False
 
@@ -144,6 +145,11 @@ class Stream:
         if not data:
             raise Closed("end of the connection")
         self.received += data
+        # expat puts a token that came in pieces off until much more has come (CVE-2023-52425): give it whole tags.
+        self.unparsed += data
+        if not self.unparsed.endswith(b">"):
+            return
+        data, self.unparsed = self.unparsed, b""
         try:
             self.parser.feed(data)
         except ET.ParseError as why:
