@@ -34,6 +34,7 @@
 #include "proto/buf.h"
 #include "proto/digest.h"
 #include "proto/mem.h"
+#include "proto/ns.h"
 #include "proto/xml.h"
 #include "proto/xmltree.h"
 
@@ -156,6 +157,14 @@ on_header(struct xmlin *in, const char *name, const char **attrs)
 	in->owner->open(in->arg, arena, header);
 }
 
+static bool
+is_header(const char *name)
+{
+	size_t len = strlen(NS_STREAM);
+
+	return strncmp(name, NS_STREAM, len) == 0 && name[len] == XMLTREE_SEPARATOR && strcmp(name + len + 1, "stream") == 0;
+}
+
 static void
 on_start(void *arg, const char *name, const char **attrs)
 {
@@ -182,6 +191,10 @@ on_start(void *arg, const char *name, const char **attrs)
 	}
 	if (in->depth < outside) {
 		on_header(in, name, attrs);
+		return;
+	}
+	if (in->depth == 1 && outside == 1 && is_header(name)) { /* it would never end */
+		fail(in, STREAM_BAD_FORMAT);
 		return;
 	}
 	if (in->depth == outside)

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "proto/stamp.h"
+#include "proto/utf8.h"
 #include "relay/net/clock.h"
 
 enum {
@@ -68,28 +69,6 @@ put_hex(struct line *line, uint8_t byte)
 	put(line, hex, 4);
 }
 
-/* Length of the UTF-8 sequence at `text`, 0 when it is broken. Overlong and surrogate forms count as broken. */
-static size_t
-sequence(const unsigned char *text, size_t left, uint32_t *code_r)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = text[0] < 0x80 ? 1 : text[0] >> 5 == 6 ? 2 : text[0] >> 4 == 14 ? 3 : text[0] >> 3 == 30 ? 4 : 0;
-	uint32_t code;
-
-	if (len == 0 || len > left)
-		return 0;
-	code = len == 1 ? text[0] : text[0] & (0x7fU >> len);
-	for (size_t i = 1; i < len; i++) {
-		if (text[i] >> 6 != 2)
-			return 0;
-		code = code << 6 | (text[i] & 0x3f);
-	}
-	if (code < least[len] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-		return 0;
-	*code_r = code;
-	return len;
-}
-
 /* Control characters and those that turn the direction of writing would let a peer forge lines on a terminal. */
 static bool
 is_harmful(uint32_t code)
@@ -101,21 +80,18 @@ is_harmful(uint32_t code)
 static void
 put_harmless(struct line *line, const char *text)
 {
-	const unsigned char *at = (const unsigned char *)text;
 	size_t left = strlen(text), len;
 	uint32_t code;
 
-	while (left > 0) {
-		len = sequence(at, left, &code);
+	for (; left > 0; text += len, left -= len) {
+		len = utf8_next(text, left, &code);
 		if (len != 0 && !is_harmful(code)) {
-			put(line, (const char *)at, len);
-		} else {
-			len = len == 0 ? 1 : len;
-			for (size_t i = 0; i < len; i++)
-				put_hex(line, at[i]);
+			put(line, text, len);
+			continue;
 		}
-		at += len;
-		left -= len;
+		len = len == 0 ? 1 : len;
+		for (size_t i = 0; i < len; i++)
+			put_hex(line, (uint8_t)text[i]);
 	}
 }
 

@@ -3,11 +3,14 @@
  *
  * Stopping: each stream hears system-shutdown once what it sent is handled, after 2 s in any case; those that do not take
  * leave within another second are dropped. Then done is called.
+ *
+ * When many connections have gone, what they held goes back to the system: malloc alone keeps it behind the last block in use.
  */
 #include "config.h"
 
 #include "relay/stream/stream-private.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include "proto/mem.h"
 #include "relay/net/loop.h"
@@ -19,7 +22,18 @@ enum {
 	PBKDF2_AT_A_TIME = 2,
 	STOP_HANDLE = 2000, /* ms for what was sent to be handled */
 	STOP_CLOSE = 1000,  /* ms for the others' goodbye */
+	TRIM_AFTER = 50,    /* connections gone */
+	TRIM_WAIT = 1000,   /* ms */
 };
+
+static void
+trim(void *arg)
+{
+	struct stream_shared *shared = arg;
+
+	shared->gone = 0;
+	malloc_trim(0);
+}
 
 void
 stream_host_init(struct stream_host *host)
@@ -29,6 +43,7 @@ stream_host_init(struct stream_host *host)
 	shared->limiter = limiter_new(host->logins);
 	shared->pool = pool_new(host->loop, PBKDF2_AT_A_TIME);
 	store_secret(host->store, "sasl fake salt", shared->secret);
+	shared->trim = timer_new(host->loop, trim, shared);
 	host->limiter = shared;
 	host->streams = NULL;
 }
@@ -62,6 +77,7 @@ stream_host_free(struct stream_host *host)
 	limiter_free(&shared->limiter);
 	pool_free(&shared->pool);
 	timer_free(&shared->timer);
+	timer_free(&shared->trim);
 	buf_free(&shared->out);
 	cleanse(shared, sizeof *shared);
 	free(shared);
@@ -83,6 +99,8 @@ host_stream_gone(struct stream_host *host)
 {
 	struct stream_shared *shared = stream_shared(host);
 
+	if (++shared->gone == TRIM_AFTER)
+		timer_set(shared->trim, TRIM_WAIT);
 	if (shared->stopping && host->streams == NULL && shared->done != NULL) {
 		timer_clear(shared->timer);
 		call_done(shared);

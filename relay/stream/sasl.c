@@ -22,6 +22,7 @@
 #include "proto/mem.h"
 #include "proto/ns.h"
 #include "proto/stanza.h"
+#include "proto/utf8.h"
 #include "proto/xml.h"
 #include "relay/net/clock.h"
 #include "relay/net/io.h"
@@ -345,7 +346,7 @@ plain_begin(struct sasl *sasl, const char *text, size_t len)
 
 	authcid = memchr(text, '\0', len);
 	password = authcid == NULL ? NULL : memchr(authcid + 1, '\0', (size_t)(end - authcid - 1));
-	if (password == NULL || password == authcid + 1 || password + 1 == end ||
+	if (!utf8_valid(text, len) || password == NULL || password == authcid + 1 || password + 1 == end ||
 	    memchr(password + 1, '\0', (size_t)(end - password - 1)) != NULL)
 		return SASL_MALFORMED_REQUEST;
 	if (authcid != text &&

@@ -20,6 +20,7 @@
 #include "proto/arena.h"
 #include "proto/jid.h"
 #include "proto/mem.h"
+#include "proto/utf8.h"
 
 enum {
 	NONCE_BYTES = 18, /* 144 random bits, 24 characters */
@@ -193,7 +194,7 @@ scram_first(struct scram *scram, const char *text, size_t len, const char *domai
 	enum sasl_error error;
 
 	assert(scram->bare == NULL);
-	if (len > SCRAM_TEXT_MAX || memchr(text, '\0', len) != NULL)
+	if (len > SCRAM_TEXT_MAX || memchr(text, '\0', len) != NULL || !utf8_valid(text, len))
 		return SASL_MALFORMED_REQUEST;
 	error = read_header(scram, text, end, &authzid, &bare);
 	if (error != SASL_OK)

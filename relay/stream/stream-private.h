@@ -121,7 +121,8 @@ struct stream_shared {
 	struct pool *pool;
 	struct buf out;    /* where stanzas are written out */
 	uint8_t secret[32]; /* of fake salts */
-	struct timer *timer;
+	struct timer *timer, *trim;
+	unsigned gone; /* connections, since memory was last given back */
 	void (*done)(void *arg);
 	void *done_arg;
 	bool stopping, forced;

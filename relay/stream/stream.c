@@ -38,7 +38,7 @@ enum {
 	WAIT_STANZA = 60 * 1000,
 	WAIT_CLOSING = 5 * 1000,
 	BURST_SECONDS = 10,       /* of reading at the permitted rate */
-	SWELL_BEFORE = 2, /* attack X8: a stranger's half element, its TLS and its parser stay below 64 KiB together */
+	SWELL_BEFORE = 2,         /* attack X8: a stranger's half element, its TLS and its parser stay below 64 KiB together */
 	BURST_LEAST = 2 * STREAM_BYTES_AFTER,
 	OUT_KEPT = 64 * 1024,
 };
@@ -219,6 +219,20 @@ on_open(void *arg, struct arena *arena, struct xml *header)
 	arena_free(&arena);
 }
 
+/* Give an element to the state's own function. The client's stream error (RFC 6120 4.9.1.1) ends the stream in any of them. */
+static void
+take(struct stream *stream, struct arena *arena, struct xml *element)
+{
+	if (!xml_is(element, "error", NS_STREAM)) {
+		takes[stream->state](stream, arena, element);
+		return;
+	}
+	log_info(&stream->log, "the client says: %s",
+	    xml_first(element) == NULL ? "an error" : xml_first(element)->name);
+	arena_free(&arena);
+	stream_close(stream, STREAM_OK, NULL);
+}
+
 static void
 on_element(void *arg, struct arena *arena, struct xml *element)
 {
@@ -228,11 +242,8 @@ on_element(void *arg, struct arena *arena, struct xml *element)
 	stream->in_stanza = true;
 	if (stream->state >= STATE_CLOSING) {
 		arena_free(&arena);
-	} else if (xml_is(element, "error", NS_STREAM)) {
-		arena_free(&arena);
-		stream_close(stream, STREAM_OK, NULL); /* RFC 6120 4.9.1.1: theirs is the last word */
 	} else if (stream->waiting == NULL && !is_blocked(stream)) {
-		takes[stream->state](stream, arena, element);
+		take(stream, arena, element);
 	} else {
 		waiting = xcalloc(1, sizeof *waiting);
 		waiting->arena = arena;
@@ -352,7 +363,7 @@ go_on(struct stream *stream)
 		stream->waiting = waiting->next;
 		if (stream->waiting == NULL)
 			stream->waiting_last = &stream->waiting;
-		takes[stream->state](stream, waiting->arena, waiting->element);
+		take(stream, waiting->arena, waiting->element);
 		free(waiting);
 	}
 	if (stream->state < STATE_CLOSING && stream->restart != RESTART_NONE)

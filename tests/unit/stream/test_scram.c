@@ -287,6 +287,9 @@ test_first_messages(void **state)
 		{ "n,,n=ana,r=a c", SASL_MALFORMED_REQUEST, NULL },
 		{ "n,,n=ana,r=a\x7f", SASL_MALFORMED_REQUEST, NULL },
 		{ "n,,n=ana,r=\xc3\xb1", SASL_MALFORMED_REQUEST, NULL },
+		{ "n,,n=\xc3\xb1,r=abc", SASL_OK, "\xc3\xb1" },
+		{ "n,,n=\xff,r=abc", SASL_MALFORMED_REQUEST, NULL },
+		{ "n,,n=\xc0\xaf,r=abc", SASL_MALFORMED_REQUEST, NULL },
 	};
 
 	(void)state;
