@@ -274,7 +274,7 @@ rows_read(void *arg, bool failed, const struct message_row *rows, size_t count)
 		send_row(session, rows[i].id, rows[i].time, rows[i].body, rows[i].len);
 	}
 	if (!session->gone)
-		rows_sent(session, failed, i < count || is_full(session), count == MAILBOX_WINDOW);
+		rows_sent(session, failed, i < count || is_full(session), count > 0); /* read.h: only 0 rows is the end */
 	session_unref(&session);
 }
 

@@ -43,10 +43,13 @@ jid_intern(struct db *db, const char *text, size_t len, int64_t *id_r)
 	return result;
 }
 
-/* "a@b/c": the bare part interned, the resource borrowed; NULL when there is none. */
+/* "a@b/c" or NULL, an absent attribute, kept as "": the bare part interned, the resource borrowed; NULL when
+ * there is none. */
 static enum db_result
 jid_intern_full(struct db *db, const char *text, int64_t *id_r, const char **resource_r)
 {
+	if (text == NULL)
+		text = "";
 	size_t len = strcspn(text, "/");
 
 	*resource_r = text[len] == '\0' ? NULL : text + len + 1;

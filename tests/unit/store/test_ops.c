@@ -223,6 +223,16 @@ message_that_nobody_keeps_goes(void **state)
 	assert_int_equal(run(store, { .kind = OP_PENDING_CLEAR, .account = "ana", .id = id }), TXN_COMMITTED);
 	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM msg"), 0);
 
+	/* A stanza may lack an address. */
+	id = store_next_id(store);
+	assert_int_equal(run(store,
+			     { .kind = OP_MESSAGE, .id = id, .from = "x@y/r", .body = "b", .body_len = 1 },
+			     { .kind = OP_PENDING, .id = id, .account = "ana" }),
+			 TXN_COMMITTED);
+	get_pending(store, "ana", 0, 10, &mail);
+	assert_string_equal(mail.rows[0].to, "");
+	assert_int_equal(run(store, { .kind = OP_PENDING_CLEAR, .account = "ana", .id = id }), TXN_COMMITTED);
+
 	/* Without any reference it is not even written. */
 	assert_int_equal(
 	    run(store,
