@@ -18,7 +18,7 @@ enum {
 	PUBSUB_NODE_NAME_MAX = 1023,   /* bytes */
 	PUBSUB_ITEM_NAME_MAX = 3071,   /* bytes: bookmarks (XEP-0402) use JIDs as ids */
 	PUBSUB_CONFIG_MAX = 8 * 1024,  /* bytes of a stored configuration */
-	PUBSUB_ANSWER_MAX = 512 * 1024, /* bytes of items in one answer, half of what a session may let lie; the rest by RSM */
+	PUBSUB_ANSWER_MAX = 512 * 1024, /* bytes of items in one answer, half of what a session may let lie */
 };
 
 /* One iq for event->target, checked as far as its row in the verb table says. Lives in the event's arena. */

@@ -1,7 +1,7 @@
 /*
  * feature/pubsub_items.c -- retrieve items (XEP-0060 6.5): all, the newest few, named ones, page by page (XEP-0059 in 6.5.4).
  *
- * Newest first. One answer holds at most PUBSUB_ANSWER_MAX bytes of items (and at least one); what is left out shows in the <set/> of the answer.
+ * Newest first. One answer holds at most READ_ITEMS_BYTES of items and the one that passes them; that there are more shows in the <set/> of the answer.
  * Read behind all earlier stanzas of the stream, so a client sees what it has just published.
  */
 #include "config.h"
@@ -20,25 +20,81 @@
 
 struct retrieval {
 	struct pubsub_request *request;
-	const struct xml *verb; /* its <item/> children, if any, name what is wanted; NULL: disco */
 	struct rsm rsm;
 	size_t most;
-	struct xml *result, *query; /* disco#items: where the ids go */
+	size_t from, until;          /* the page: places among the node's items, newest first */
+	const struct xml *wanted;    /* the next <item/> to be read by its id; NULL: all of the page */
+	struct xml *result, *list;   /* list: where what is found goes */
+	const char *first, *last;    /* ids shown */
+	size_t bytes;
 };
 
-static bool
-wanted(const struct xml *verb, const char *id)
+static struct arena *
+arena_of(const struct retrieval *retrieval)
 {
-	const struct xml *item = xml_find(verb, "item", NS_PUBSUB);
+	return retrieval->request->event->arena;
+}
 
-	if (item == NULL)
-		return true;
-	for (; item != NULL; item = xml_next(item, "item", NS_PUBSUB)) {
-		const char *name = xml_attr(item, "id");
-		if (name != NULL && strcmp(name, id) == 0)
-			return true;
+static void
+finish(struct retrieval *retrieval)
+{
+	event_reply(retrieval->request->event, retrieval->result);
+	event_finish(retrieval->request->event, HANDLED);
+}
+
+/* The answer was not read, the node or its reader's rights have gone meanwhile, or the set names what is not there. */
+static void
+finish_refused(struct retrieval *retrieval, enum stanza_error error)
+{
+	struct event *event = retrieval->request->event;
+
+	event_finish(event, pubsub_refuse(event, error, NULL, NULL));
+}
+
+static void
+show(struct retrieval *retrieval, const struct item_row *row)
+{
+	struct arena *arena = arena_of(retrieval);
+	struct xml *payload = pubsub_payload(arena, row->body, row->len), *item;
+
+	if (payload == NULL)
+		return;
+	item = xml_add(arena, retrieval->list, "item", NULL);
+	xml_set(arena, item, "id", row->item);
+	xml_append(item, payload);
+	retrieval->bytes += row->len;
+	retrieval->last = arena_strdup(arena, row->item);
+	if (retrieval->first == NULL)
+		retrieval->first = retrieval->last;
+}
+
+/* A page of all items. */
+
+static void
+page_read(void *arg, bool failed, const struct item_row *rows, size_t count)
+{
+	struct retrieval *retrieval = arg;
+	size_t i = retrieval->from;
+
+	if (failed) {
+		finish_refused(retrieval, STANZA_INTERNAL_SERVER_ERROR);
+		return;
 	}
-	return false;
+	while (i < count && i < retrieval->until && rows[i].body != NULL)
+		show(retrieval, &rows[i++]);
+	if (retrieval->rsm.present || (i < count && i < retrieval->until)) /* 6.5.4: not all of it */
+		rsm_add(arena_of(retrieval), xml_first(retrieval->result), retrieval->first, (long)retrieval->from, retrieval->last,
+		    (long)count);
+	finish(retrieval);
+}
+
+static void
+read_page(struct retrieval *retrieval, size_t limit)
+{
+	const struct pubsub_request *request = retrieval->request;
+
+	read_items_from(router_store(request->event->router), request->account->node, request->name, retrieval->from,
+	    limit, page_read, retrieval);
 }
 
 static size_t
@@ -53,7 +109,7 @@ index_of(const struct item_row *rows, size_t count, const char *id)
 
 /* The page of [0, count) that the set asks for. False: it names an item that is not there (item-not-found, XEP-0059 2.5). */
 static bool
-page(const struct retrieval *retrieval, const struct item_row *rows, size_t count, size_t *from_r, size_t *until_r)
+find_page(struct retrieval *retrieval, const struct item_row *rows, size_t count)
 {
 	const struct rsm *rsm = &retrieval->rsm;
 	size_t from = 0, until = count, max = retrieval->most;
@@ -78,82 +134,77 @@ page(const struct retrieval *retrieval, const struct item_row *rows, size_t coun
 		else
 			until = from + max;
 	}
-	*from_r = from;
-	*until_r = until < from ? from : until;
-	return true;
-}
-
-static bool
-add_item(struct retrieval *retrieval, struct xml *items, const struct item_row *row)
-{
-	struct arena *arena = retrieval->request->event->arena;
-	struct xml *payload = pubsub_payload(arena, row->body, row->len);
-	struct xml *item;
-
-	if (payload == NULL)
-		return false;
-	item = xml_add(arena, items, "item", NULL);
-	xml_set(arena, item, "id", row->item);
-	xml_append(item, payload);
+	retrieval->from = from;
+	retrieval->until = until < from ? from : until;
 	return true;
 }
 
 static void
-answer(struct retrieval *retrieval, const struct item_row *rows, size_t count)
-{
-	struct event *event = retrieval->request->event;
-	struct arena *arena = event->arena;
-	struct xml *pubsub, *items, *result = pubsub_result(event, &pubsub);
-	const char *first = NULL, *last = NULL;
-	size_t from, until, bytes = 0, shown = 0;
-
-	if (!page(retrieval, rows, count, &from, &until)) {
-		event_finish(event, pubsub_refuse(event, STANZA_ITEM_NOT_FOUND, NULL, NULL));
-		return;
-	}
-	items = xml_add(arena, pubsub, "items", NULL);
-	xml_set(arena, items, "node", retrieval->request->name);
-	for (size_t i = from; i < until; i++) {
-		if (!wanted(retrieval->verb, rows[i].item))
-			continue;
-		bytes += rows[i].len;
-		if (shown > 0 && bytes > PUBSUB_ANSWER_MAX)
-			break;
-		if (!add_item(retrieval, items, &rows[i]))
-			continue;
-		first = first != NULL ? first : rows[i].item;
-		last = rows[i].item;
-		shown++;
-	}
-	if (retrieval->rsm.present || bytes > PUBSUB_ANSWER_MAX)
-		rsm_add(arena, pubsub, first, (long)from, last, (long)count);
-	event_reply(event, result);
-	event_finish(event, HANDLED);
-}
-
-static void
-items_read(void *arg, bool failed, const struct item_row *rows, size_t count)
+names_for_page(void *arg, bool failed, const struct item_row *rows, size_t count)
 {
 	struct retrieval *retrieval = arg;
-	struct event *event = retrieval->request->event;
 
 	if (failed)
-		event_finish(event, event_reject(event, STANZA_INTERNAL_SERVER_ERROR, NULL));
+		finish_refused(retrieval, STANZA_INTERNAL_SERVER_ERROR);
+	else if (!find_page(retrieval, rows, count))
+		finish_refused(retrieval, STANZA_ITEM_NOT_FOUND);
 	else
-		answer(retrieval, rows, count);
+		read_page(retrieval, PUBSUB_ITEMS_MAX);
 }
 
+/* Items by their ids, one after the other until the answer is full. */
+
+static void wanted_next(struct retrieval *retrieval);
+
+static void
+wanted_read(void *arg, bool failed, const struct item_row *rows, size_t count)
+{
+	struct retrieval *retrieval = arg;
+
+	if (failed) {
+		finish_refused(retrieval, STANZA_INTERNAL_SERVER_ERROR);
+		return;
+	}
+	if (count > 0)
+		show(retrieval, &rows[0]);
+	retrieval->wanted = xml_next(retrieval->wanted, "item", NS_PUBSUB);
+	wanted_next(retrieval);
+}
+
+static void
+wanted_next(struct retrieval *retrieval)
+{
+	const struct pubsub_request *request = retrieval->request;
+
+	while (retrieval->wanted != NULL && xml_attr(retrieval->wanted, "id") == NULL)
+		retrieval->wanted = xml_next(retrieval->wanted, "item", NS_PUBSUB);
+	if (retrieval->wanted == NULL || retrieval->bytes > PUBSUB_ANSWER_MAX)
+		finish(retrieval);
+	else
+		read_items(router_store(request->event->router), request->account->node, request->name,
+		    xml_attr(retrieval->wanted, "id"), 1, wanted_read, retrieval);
+}
+
+/* Begin, when all earlier stanzas of the stream are handled. */
 static void
 items_look(struct event *event, void *arg)
 {
 	struct retrieval *retrieval = arg;
-	const struct xml *item = xml_find(retrieval->verb, "item", NS_PUBSUB);
-	const char *only = item != NULL && xml_next(item, "item", NS_PUBSUB) == NULL ? xml_attr(item, "id") : NULL;
-	/* Without paging only the newest are read; naming one reads one. */
-	size_t limit = item != NULL || retrieval->rsm.present ? PUBSUB_ITEMS_MAX : retrieval->most;
+	const struct pubsub_request *request = retrieval->request;
+	struct xml *pubsub;
 
-	read_items(router_store(event->router), retrieval->request->account->node, retrieval->request->name, only,
-	    only != NULL ? 1 : limit, items_read, retrieval);
+	retrieval->result = pubsub_result(event, &pubsub);
+	retrieval->list = xml_add(event->arena, pubsub, "items", NULL);
+	xml_set(event->arena, retrieval->list, "node", request->name);
+	retrieval->wanted = xml_find(request->verb, "item", NS_PUBSUB);
+	retrieval->until = retrieval->most;
+	if (retrieval->wanted != NULL)
+		wanted_next(retrieval);
+	else if (retrieval->rsm.present)
+		read_items_from(router_store(event->router), request->account->node, request->name, PUBSUB_ITEMS_MAX,
+		    PUBSUB_ITEMS_MAX, names_for_page, retrieval);
+	else
+		read_page(retrieval, retrieval->most);
 }
 
 /* max_items='3': the three newest (6.5.7). */
@@ -182,7 +233,6 @@ pubsub_items(struct pubsub_request *request)
 	struct retrieval *retrieval = arena_alloc(event->arena, sizeof *retrieval);
 
 	retrieval->request = request;
-	retrieval->verb = request->verb;
 	if (!most_of(request->verb, &retrieval->most) || !rsm_parse(event->arena, event->payload, &retrieval->rsm))
 		return pubsub_refuse(event, STANZA_BAD_REQUEST, NULL, NULL);
 	if (!pubsub_config_of(request->node)->persist)
@@ -197,19 +247,18 @@ static void
 names_read(void *arg, bool failed, const struct item_row *rows, size_t count)
 {
 	struct retrieval *retrieval = arg;
-	struct event *event = retrieval->request->event;
+	struct arena *arena = arena_of(retrieval);
 
 	if (failed) {
-		event_finish(event, event_reject(event, STANZA_INTERNAL_SERVER_ERROR, NULL));
+		finish_refused(retrieval, STANZA_INTERNAL_SERVER_ERROR);
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct xml *item = xml_add(event->arena, retrieval->query, "item", NULL);
-		xml_set(event->arena, item, "jid", retrieval->request->account->jid);
-		xml_set(event->arena, item, "name", rows[i].item);
+		struct xml *item = xml_add(arena, retrieval->list, "item", NULL);
+		xml_set(arena, item, "jid", retrieval->request->account->jid);
+		xml_set(arena, item, "name", rows[i].item);
 	}
-	event_reply(event, retrieval->result);
-	event_finish(event, HANDLED);
+	finish(retrieval);
 }
 
 static void
@@ -217,8 +266,8 @@ names_look(struct event *event, void *arg)
 {
 	struct retrieval *retrieval = arg;
 
-	read_items(router_store(event->router), retrieval->request->account->node, retrieval->request->name, NULL,
-	    PUBSUB_ITEMS_MAX, names_read, retrieval);
+	read_items_from(router_store(event->router), retrieval->request->account->node, retrieval->request->name,
+	    PUBSUB_ITEMS_MAX, PUBSUB_ITEMS_MAX, names_read, retrieval);
 }
 
 enum verdict
@@ -233,7 +282,7 @@ pubsub_disco_node_items(struct event *event, const char *name, struct xml *resul
 	retrieval->request = arena_alloc(event->arena, sizeof *retrieval->request);
 	*retrieval->request = (struct pubsub_request){ .event = event, .account = event->target, .name = name };
 	retrieval->result = result;
-	retrieval->query = query;
+	retrieval->list = query;
 	event_when_first(event, names_look, retrieval);
 	return LATER;
 }

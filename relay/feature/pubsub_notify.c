@@ -23,6 +23,12 @@
 #include "relay/route/router.h"
 #include "relay/route/session.h"
 #include "relay/store/read.h"
+#include "relay/stream/stream.h"
+
+enum {
+	ROOM_NEEDED = 384 * 1024, /* bytes that a session has not taken yet; SESSION_QUEUED_MOST would close it */
+	LAST_ITEMS_AT_ONCE = 8,   /* nodes whose last items are in memory together */
+};
 
 /* The message around a change; its `to` is set for each recipient. */
 static struct xml *
@@ -50,11 +56,18 @@ local_account(struct arena *arena, struct router *router, const char *bare)
 	return account_resident(router, jid.node);
 }
 
+/* A notification is not worth a connection: one that is slow, or that somebody floods with large items, misses it and can ask. */
+static bool
+has_room(const struct session *session)
+{
+	return session->stream != NULL && stream_queued(session->stream) < ROOM_NEEDED;
+}
+
 static void
 send_to_interested(struct event *event, struct account *to, const char *node, struct xml *message)
 {
 	for (struct session *session = to->sessions; session != NULL; session = session->next) {
-		if (!session->available || !caps_set_has(caps_of(session), node))
+		if (!session->available || !caps_set_has(caps_of(session), node) || !has_room(session))
 			continue;
 		xml_set(event->arena, message, "to", session->text);
 		event_send(event, session, message);
@@ -89,6 +102,7 @@ struct greeting {
 	struct caps_set *before;
 	char **names; /* of the nodes asked for; owned */
 	size_t count;
+	size_t next;  /* the first that has not been read yet */
 };
 
 static void
@@ -148,6 +162,8 @@ greets(const struct greeting *greeting, const struct session *session, struct ac
 	return pubsub_right_of(owner, node, session->account->jid, self) == RIGHT_READ;
 }
 
+static void greeting_read(struct greeting *greeting);
+
 static void
 greeting_items(void *arg, bool failed, const struct item_row *rows, size_t count)
 {
@@ -155,13 +171,33 @@ greeting_items(void *arg, bool failed, const struct item_row *rows, size_t count
 	struct session *session = greeting_session(greeting);
 	struct account *owner = account_resident(greeting->router, greeting->owner);
 
-	for (size_t i = 0; !failed && session != NULL && owner != NULL && i < count && i < greeting->count; i++) {
-		struct pubsub_node *node = account_node_find(owner, greeting->names[i]);
-		if (rows[i].item == NULL || node == NULL || !greets(greeting, session, owner, node))
-			continue;
-		send_item(session, owner, node->name, &rows[i]);
+	if (failed || session == NULL || owner == NULL) {
+		greeting_free(greeting);
+		return;
 	}
-	greeting_free(greeting);
+	for (size_t i = 0; i < count; i++) {
+		struct pubsub_node *node = account_node_find(owner, greeting->names[greeting->next + i]);
+		if (rows[i].item != NULL && node != NULL && has_room(session) && greets(greeting, session, owner, node))
+			send_item(session, owner, node->name, &rows[i]);
+	}
+	greeting->next += count;
+	greeting_read(greeting);
+}
+
+/* The next few. */
+static void
+greeting_read(struct greeting *greeting)
+{
+	size_t count = greeting->count - greeting->next;
+
+	if (count == 0) {
+		greeting_free(greeting);
+		return;
+	}
+	if (count > LAST_ITEMS_AT_ONCE)
+		count = LAST_ITEMS_AT_ONCE;
+	read_last_items(router_store(greeting->router), greeting->owner,
+	    (const char *const *)greeting->names + greeting->next, count, greeting_items, greeting);
 }
 
 static void
@@ -177,11 +213,7 @@ greeting_account(void *arg, struct account *owner, bool failed)
 		if (greets(greeting, session, owner, node))
 			greeting->names[greeting->count++] = xstrdup(node->name);
 	}
-	if (greeting->count == 0)
-		greeting_free(greeting);
-	else
-		read_last_items(router_store(greeting->router), greeting->owner,
-		    (const char *const *)greeting->names, greeting->count, greeting_items, greeting);
+	greeting_read(greeting);
 }
 
 static void

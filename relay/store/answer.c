@@ -231,8 +231,8 @@ take_item(struct question *q, struct stmt *stmt, struct item_row *row)
 {
 	row->item = keep_text(q, stmt, 0);
 	row->publisher = keep_text(q, stmt, 1);
-	row->body = keep_blob(q, stmt, 2, &row->len);
 	row->time = col_int(stmt, 3);
+	row->body = keep_blob(q, stmt, 2, &row->len);
 }
 
 static enum db_result
@@ -243,9 +243,17 @@ answer_items(struct db *db, struct question *q)
 		? db_ask(db, SQL_READ_ITEM, v_text(q->node), v_text(q->name), v_text(q->item))
 		: db_ask(db, SQL_READ_ITEMS, v_text(q->node), v_text(q->name), v_int((int64_t)q->limit));
 	enum db_result result;
+	size_t bytes = 0;
 
-	while ((result = db_next(db, stmt)) == DB_ROW)
-		take_item(q, stmt, rows_add(&q->rows, sizeof(struct item_row)));
+	while ((result = db_next(db, stmt)) == DB_ROW) {
+		struct item_row *row = rows_add(&q->rows, sizeof *row);
+		if (q->rows.count > q->skip && bytes < READ_ITEMS_BYTES) {
+			take_item(q, stmt, row);
+			bytes += row->len;
+		} else { /* SQLite reads no page of a column that nobody asks for */
+			row->item = keep_text(q, stmt, 0);
+		}
+	}
 	return result;
 }
 

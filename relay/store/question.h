@@ -40,7 +40,7 @@ struct question {
 	/* asked */
 	const char *node, *name, *item;
 	const char **names;
-	size_t limit;
+	size_t limit, skip;
 	int64_t after;
 	/* found */
 	bool failed, found;

@@ -112,6 +112,17 @@ read_items(struct store *store, const char *node, const char *pubsub_node, const
 }
 
 void
+read_items_from(struct store *store, const char *node, const char *pubsub_node, size_t skip, size_t limit,
+		read_items_fn *fn, void *arg)
+{
+	struct question *q = question_new(&ask_items, (union question_fn){ .items = fn }, arg, node, pubsub_node);
+
+	q->skip = skip;
+	q->limit = limit;
+	ask(store, q);
+}
+
+void
 read_last_items(struct store *store, const char *node, const char *const *pubsub_nodes, size_t count,
 		read_items_fn *fn, void *arg)
 {

@@ -65,9 +65,14 @@ void read_keys(struct store *store, const char *node, read_keys_fn *fn, void *ar
 void read_pending(struct store *store, const char *node, int64_t after, size_t limit, read_messages_fn *fn,
 		  void *arg);
 void read_pending_count(struct store *store, const char *node, read_count_fn *fn, void *arg);
-/* Items of one node, newest first, at most limit; item non-NULL: only that one. */
+/* Items of one node, newest first, at most limit; item non-NULL: only that one. Once the bodies have passed
+ * READ_ITEMS_BYTES, the rows that follow have body NULL and no publisher: only their names are told. */
+enum { READ_ITEMS_BYTES = 512 * 1024 };
 void read_items(struct store *store, const char *node, const char *pubsub_node, const char *item,
 		size_t limit, read_items_fn *fn, void *arg);
+/* The same, where the first `skip` rows too come as names alone. */
+void read_items_from(struct store *store, const char *node, const char *pubsub_node, size_t skip, size_t limit,
+		     read_items_fn *fn, void *arg);
 /* For each of `count` nodes its newest item, as item_row in the same order; absent: item NULL. (Last item on
  * presence.) */
 void read_last_items(struct store *store, const char *node, const char *const *pubsub_nodes, size_t count,

@@ -2,6 +2,7 @@
 """Personal eventing on a pubsub core: XEP-0163, XEP-0060, and what OMEMO (XEP-0384 0.3.0) needs of them."""
 import base64
 import hashlib
+import time
 import xml.etree.ElementTree as ET
 
 from lazo_test import *
@@ -242,6 +243,71 @@ def test_max_items():
     equal(len(items(a.result("get", get("urn:example:many")))), 20)
     equal(len(items(a.result("get", get("urn:example:many", " max_items='2'")))), 2)
     close(a)
+
+
+RSM = "{http://jabber.org/protocol/rsm}"
+
+
+def page(stream, inside, node=NODE, most=""):
+    """One page by XEP-0059 in XEP-0060 6.5.4: ids shown, and the set's count, index, first and last."""
+    reply = stream.result("get", f"<pubsub {PS}><items node='{node}'{most}/><set xmlns='http://jabber.org/protocol/rsm'>{inside}</set></pubsub>")
+    found = reply.find(f"{PUBSUB}pubsub/{RSM}set")
+    first = found.find(RSM + "first")
+    return ([i for i, _ in items(reply)], text_of(found, RSM + "count"), first.get("index") if first is not None else None,
+            first.text if first is not None else None, text_of(found, RSM + "last"))
+
+
+def test_pages():
+    a = login(relay, relay.user())
+    for i in range(7):
+        a.result("set", publish(item=f"i{i}", options={"max_items": "max"}))
+    equal(page(a, "<max>3</max>"), (["i6", "i5", "i4"], "7", "0", "i6", "i4"))
+    equal(page(a, "<max>3</max><after>i4</after>"), (["i3", "i2", "i1"], "7", "3", "i3", "i1"))
+    equal(page(a, "<max>3</max><after>i1</after>"), (["i0"], "7", "6", "i0", "i0"))
+    equal(page(a, "<max>2</max><before/>")[0], ["i1", "i0"])
+    equal(page(a, "<max>2</max><before>i3</before>")[0], ["i5", "i4"])
+    equal(page(a, "<max>2</max><index>5</index>")[0], ["i1", "i0"])
+    equal(page(a, "<max>0</max>")[:2], ([], "7"))
+    got = a.refused("get", f"<pubsub {PS}><items node='{NODE}'/><set xmlns='http://jabber.org/protocol/rsm'><after>none</after></set></pubsub>")
+    equal(got, ("cancel", "item-not-found"))
+    wanted = "".join(f"<item id='{i}'/>" for i in ("i5", "none", "i2"))
+    reply = a.result("get", f"<pubsub {PS}><items node='{NODE}'>{wanted}</items></pubsub>")
+    equal([i for i, _ in items(reply)], ["i5", "i2"])
+    close(a)
+
+
+def test_a_large_node_comes_in_parts():
+    a = login(relay, relay.user())
+    large = "x" * 200000
+    for i in range(6):
+        a.result("set", publish(item=f"i{i}", payload=f"<tune xmlns='urn:example:tune'>{large}</tune>", options={"max_items": "max"}))
+    seen, last = [], ""
+    for _ in range(6):
+        ids, count, _, _, last = page(a, f"<after>{last}</after>" if last else "")
+        equal(count, "6")
+        check(0 < len(ids) < 6, f"some at a time: {ids}")
+        seen += ids
+        if len(seen) == 6:
+            break
+    equal(seen, [f"i{i}" for i in reversed(range(6))], "all of them, once")
+    reply = a.result("get", get())
+    check(0 < len(items(reply)) < 6 and reply.find(f"{PUBSUB}pubsub/{RSM}set") is not None, "unasked too, and said")
+    close(a)
+
+
+def test_large_items_of_a_contact_close_nobody():
+    # Somebody who publishes much cannot fill the stream of those who are told of it.
+    a, b = friends()
+    nodes = [f"urn:example:large:{i}" for i in range(80)]
+    payload = "<tune xmlns='urn:example:tune'>" + "x" * 200000 + "</tune>"
+    for node in nodes:
+        a.result("set", publish(node, "1", payload))
+    again = login(relay, bare(b.jid))
+    interests(again, *nodes)
+    time.sleep(2)               # 16 MB wait for a stream that is not read
+    again.barrier()
+    again.barrier()
+    close(a, b, again)
 
 
 def test_retract():
