@@ -418,7 +418,7 @@ db_open(const char *folder, char **error_r)
 	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 	    "PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;"
 	    "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
-	    "PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 16777216";
+	    "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 16777216";
 	*error_r = NULL;
 	if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
 		*error_r = xasprintf("%s: %s", folder, strerror(errno));
