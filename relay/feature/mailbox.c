@@ -3,6 +3,8 @@
  *
  * Here without stream management: at most one ping is outstanding, sent 10 s after unconfirmed rows or, in a flush, at once behind each full
  * window and behind its end. Its answer or error, and nothing else, confirms what was sent before it.
+ * While rows are read for a session its stream's answers wait: what a client asks behind its presence, or behind its answer to our
+ * ping, is answered behind the rows that these bring. A client's own ping so tells it when it has everything.
  * When a session ends with rows unconfirmed, the other resources read the mailbox again: they get what they have not had.
  * One log line for each change of custody, with the stanza-id: accepted (message.c), delivered, confirmed.
  */
@@ -260,6 +262,8 @@ rows_read(void *arg, bool failed, const struct message_row *rows, size_t count)
 			mailbox->reading = false;
 			mailbox->state = MAILBOX_LIVE;
 		}
+		if (!session->gone)
+			stream_barrier(session->stream, false);
 		session_unref(&session);
 		return;
 	}
@@ -275,6 +279,8 @@ rows_read(void *arg, bool failed, const struct message_row *rows, size_t count)
 	}
 	if (!session->gone)
 		rows_sent(session, failed, i < count || is_full(session), count > 0); /* read.h: only 0 rows is the end */
+	if (!session->gone && !session->mailbox->reading)
+		stream_barrier(session->stream, false);
 	session_unref(&session);
 }
 
@@ -292,6 +298,7 @@ flush(struct session *session)
 		return;
 	}
 	mailbox->reading = true;
+	stream_barrier(session->stream, true);
 	reading = xcalloc(1, sizeof *reading);
 	*reading = (struct reading){ .session = session_ref(session), .after = mailbox->last };
 	read_pending(router_store(session->router), session->account->node, mailbox->last, MAILBOX_WINDOW, rows_read, reading);

@@ -38,8 +38,11 @@ struct fifo {
 	struct slot *first, **last;
 	size_t unhandled;
 	bool advancing;
+	bool held;      /* fifo_hold() */
 	bool undecided; /* the newest slot is */
 };
+
+static void advance(struct fifo *fifo);
 
 struct fifo *
 fifo_new(const struct fifo_owner *owner, struct stream *stream)
@@ -62,9 +65,23 @@ free_if_over(struct fifo *fifo)
 void
 fifo_leave(struct fifo **fifo)
 {
-	(*fifo)->stream = NULL;
-	free_if_over(*fifo);
+	struct fifo *leaving = *fifo;
+
 	*fifo = NULL;
+	leaving->stream = NULL;
+	leaving->held = false;
+	if (leaving->first == NULL || leaving->advancing)
+		free_if_over(leaving);
+	else
+		advance(leaving); /* frees it when nothing is left */
+}
+
+void
+fifo_hold(struct fifo *fifo, bool held)
+{
+	fifo->held = held;
+	if (!held)
+		advance(fifo);
 }
 
 struct slot *
@@ -115,7 +132,7 @@ advance(struct fifo *fifo)
 	if (fifo->advancing)
 		return;
 	fifo->advancing = true;
-	while ((slot = fifo->first) != NULL && slot->done) {
+	while (!fifo->held && (slot = fifo->first) != NULL && slot->done) {
 		fifo->first = slot->next;
 		if (fifo->first == NULL)
 			fifo->last = &fifo->first;

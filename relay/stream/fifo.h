@@ -26,5 +26,7 @@ void fifo_leave(struct fifo **fifo);
 struct slot *fifo_add(struct fifo *fifo);
 size_t fifo_unhandled(const struct fifo *fifo);
 bool fifo_is_undecided(const struct fifo *fifo); /* the newest slot: the next stanza must wait */
+/* While held, no slot becomes handled; what is done waits. Leaving ends it. */
+void fifo_hold(struct fifo *fifo, bool held);
 
 #endif

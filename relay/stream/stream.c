@@ -568,6 +568,13 @@ stream_hold(struct stream *stream, bool held)
 	stream_later(stream);
 }
 
+void
+stream_barrier(struct stream *stream, bool raised)
+{
+	if (stream->fifo != NULL)
+		fifo_hold(stream->fifo, raised);
+}
+
 /* ---- the beginning ---- */
 
 static void

@@ -80,6 +80,9 @@ size_t stream_queued(const struct stream *stream); /* bytes the peer has not tak
 void stream_close(struct stream *stream, enum stream_error error, const char *text);
 /* Stop and go on reading (back-pressure). Counted: each true needs its false. */
 void stream_hold(struct stream *stream, bool held);
+/* While raised, nothing more becomes handled, so that answers wait for what is sent meanwhile (a mailbox being flushed): what a
+ * client asks behind its presence is answered behind what its presence brings. Not counted; a stream's end lowers it. */
+void stream_barrier(struct stream *stream, bool raised);
 const char *stream_peer(const struct stream *stream);
 const char *stream_id(const struct stream *stream);      /* as in logs */
 bool stream_is_direct(const struct stream *stream);

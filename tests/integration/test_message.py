@@ -321,6 +321,25 @@ def test_many_waiting_are_flushed_in_order():
     b.close()
 
 
+def test_a_ping_behind_presence_is_answered_behind_the_flush():
+    # A client's way to know that it has what was waiting: 60 rows are less than a window, so one ping is enough.
+    a, away = login(relay, relay.user()), relay.user()
+    for i in range(60):
+        say(a, away, f"n{i}")
+    a.barrier(60)
+    b = login(relay, away, presence=False)
+    b.send("<presence/><iq type='get' id='behind' to='" + relay.host + "'><ping xmlns='urn:xmpp:ping'/></iq>")
+    before = []
+    while True:
+        e = b.read(20)
+        if e.get("id") == "behind":
+            break
+        before.append(e)
+    equal(bodies(before), [f"n{i}" for i in range(60)])
+    a.close()
+    b.close()
+
+
 def test_quota_of_the_mailbox():
     # XEP-0160 3: service-unavailable; never silent. What was accepted stays.
     small = Relay(authority=relay.authority, quota={"pending": 10})

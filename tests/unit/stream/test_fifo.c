@@ -96,6 +96,27 @@ test_in_order_whatever_is_done_first(void **state)
 	assert_null(fifo);
 }
 
+/* While a mailbox is read for the stream, what is done waits; the stream's end is the end of waiting. */
+static void
+test_held(void **state)
+{
+	struct fifo *fifo = fresh();
+	struct slot *one = slot_with(fifo, "1", "a1"), *two = slot_with(fifo, "2", "a2"), *three = slot_with(fifo, "3", "a3");
+
+	(void)state;
+	slot_done(&one);
+	fifo_hold(fifo, true);
+	slot_done(&two);
+	assert_string_equal(seen, "1 a1 ");
+	fifo_hold(fifo, false);
+	assert_string_equal(seen, "1 a1 2 a2 ");
+	fifo_hold(fifo, true);
+	slot_done(&three);
+	assert_string_equal(seen, "1 a1 2 a2 ");
+	fifo_leave(&fifo);
+	assert_string_equal(seen, "1 a1 2 a2 a3 "); /* no reply to who is gone */
+}
+
 static void
 test_undecided(void **state)
 {
@@ -221,6 +242,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in_order_whatever_is_done_first),
+		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_undecided),
 		cmocka_unit_test(test_stream_gone),
 		cmocka_unit_test(test_done_inside_a_callback),
