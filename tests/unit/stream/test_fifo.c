@@ -217,7 +217,7 @@ test_random_orders(void **state)
 	for (int round = 0; round < ROUNDS; round++) {
 		struct fifo *fifo = fresh();
 		struct slot *slots[SLOTS];
-		char ids[SLOTS][8], wanted[512] = "";
+		char ids[SLOTS][12], wanted[512] = "";
 		uint8_t random[SLOTS];
 
 		for (int i = 0; i < SLOTS; i++) {
