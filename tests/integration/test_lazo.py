@@ -1,0 +1,274 @@
+#!/usr/bin/python3
+"""lazo as people use it: two homes and one relay, one of them offline; every verb, its words, its exit codes."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from lazo_test import *
+from lazo_home import *
+
+EX_USAGE, EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 64, 65, 67, 69, 75, 77, 78
+
+
+def setup():
+    global relay, ana, beto
+    relay = Relay()
+    ana, beto = (Home(relay, relay.user(name)) for name in ("ana", "beto"))
+    ana.login()
+    beto.login()
+
+
+def test_to_one_who_is_offline_read_once():
+    done = ana.send(beto.jid, "Hola, ¿llegaste bien? 😀\nCuéntame.\n")
+    check("with the relay" in done.stdout, done.stdout)
+    beto.run("sync", status=0)
+    [message] = beto.json("read")
+    equal(message["body"], "Hola, ¿llegaste bien? 😀\nCuéntame.")
+    equal((message["v"], message["from"], message["to"], message["account"]), (1, ana.jid, beto.jid, beto.jid))
+    equal((message["encrypted"], message["trust"], message["way"]), (True, "blind", "live"))
+    check(message["time"].endswith("Z") and message["received"].endswith("Z"), "UTC")
+    equal(beto.json("read"), [])
+    beto.run("sync", status=0)
+    equal(beto.json("read"), [])
+    equal([m["body"][:4] for m in beto.json("read", "--since", "0")], ["Hola"])
+
+
+def test_nothing_goes_in_clear():
+    if not PROSODY:
+        store = b"".join(p.read_bytes() for p in relay.data.iterdir() if p.is_file())
+        check(b"llegaste" not in store and "Cuéntame".encode() not in store, "the relay's files know the text")
+
+
+def test_receipt_and_marker_come_back():
+    beto.run("sync", status=0)      # what read wanted to tell
+    ana.run("sync", status=0)
+    last = ana.json("history", beto.jid)[-1]
+    equal(last["state"], "displayed")
+    check("read" in ana.run("history", beto.jid, status=0).stdout, "in words")
+    equal(ana.json("outbox"), [])
+
+
+def test_answer_and_conversation():
+    beto.send(ana.jid, "Sí, todo bien.")
+    ana.run("sync", status=0)
+    ana.equal_bodies(["Sí, todo bien."], "--peek")
+    ana.equal_bodies(["Sí, todo bien."], "--new")
+    ana.equal_bodies([], "--new")
+    equal([m["from"] for m in ana.json("history", beto.jid)], [ana.jid, beto.jid])
+    equal(len(ana.json("history", beto.jid, "--search", "llegaste")), 1)
+    equal(len(ana.json("history", beto.jid, "--limit", "1")), 1)
+
+
+def test_many_in_order():
+    for i in range(30):
+        ana.send(beto.jid, f"uno de muchos {i}", "--offline", status=EX_TEMPFAIL)
+    equal(len(ana.json("outbox")), 30)
+    ana.run("sync", status=0)
+    beto.run("sync", status=0)
+    beto.equal_bodies([f"uno de muchos {i}" for i in range(30)])
+
+
+def test_no_relay_keeps_it_safe():
+    away = Home(relay, relay.user("lejos"))
+    away.login()
+    relay.stop()
+    try:
+        done = away.send(beto.jid, "espera aquí", status=EX_TEMPFAIL)
+        check("safe here" in done.stdout and "Nothing is lost" in done.stderr, done.stdout + done.stderr)
+        equal(away.run("read", status=0).returncode, 0)
+        equal(away.json("status", status=0)[0]["logged_in"], True)
+    finally:
+        relay.start()
+    for home in (away, ana, beto):      # the port is new
+        home.server = f"127.0.0.1:{relay.port}"
+        home.login()
+    beto.run("sync", status=0)
+    beto.equal_bodies(["espera aquí"])
+
+
+def test_no_such_person():
+    done = ana.send("nadie@" + relay.host, "¿hay alguien?", status=EX_TEMPFAIL)
+    check("waits for keys" in done.stdout, done.stdout)
+    [item] = [i for i in ana.json("outbox") if i["to"].startswith("nadie")]
+    equal(item["state"], "waiting")
+    ana.run("outbox", "cancel", item["id"], status=0)
+    ana.run("outbox", "cancel", item["id"], status=EX_NOUSER)
+
+
+def test_plain_only_when_asked_and_marked():
+    relay.user("simple")
+    to = "simple@" + relay.host
+    ana.send(to, "sin llaves", status=EX_TEMPFAIL)
+    [item] = [i for i in ana.json("outbox") if i["to"] == to]
+    ana.run("outbox", "cancel", item["id"], status=0)
+    ana.send(to, "a la vista", "--plain", status=0)
+    equal(ana.json("history", to)[-1]["encrypted"], False)
+    check("[not encrypted]" in ana.run("history", to, status=0).stdout, "marked in words")
+
+
+def test_contacts():
+    ana.run("contact", "add", beto.jid, "Beto Pérez", status=0)
+    ana.run("sync", status=0)
+    [contact] = [c for c in ana.json("contact", "list") if c["jid"] == beto.jid]
+    equal(contact["name"], "Beto Pérez")
+    ana.send("Beto Pérez", "por nombre")
+    ana.run("contact", "rename", "Beto", "Roberto", status=0)
+    check("Roberto" in ana.run("contact", status=0).stdout, "renamed")
+    beto.run("sync", status=0)
+    check(any(c.get("asks") and c["jid"] == ana.jid for c in beto.json("contact")) or
+          any(c["jid"] == ana.jid for c in beto.json("contact")), "beto hears of the request")
+    beto.run("contact", "add", ana.jid, "Ana", status=0)
+    beto.run("sync", status=0)
+    ana.run("sync", status=0)
+    [contact] = [c for c in ana.json("contact") if c["jid"] == beto.jid]
+    equal(contact["subscription"], "both")
+    beto.bodies()
+
+
+def test_blocked_is_not_taken():
+    luis = Home(relay, relay.user("luis"))
+    luis.login()
+    beto.run("contact", "block", luis.jid, status=0)
+    beto.run("sync", status=0)
+    luis.send(beto.jid, "molesto", status=(0, EX_DATAERR, EX_NOUSER, EX_TEMPFAIL))
+    beto.run("sync", status=0)
+    beto.equal_bodies([])
+    beto.send(luis.jid, "x", status=EX_NOPERM)
+    beto.run("contact", "unblock", luis.jid, status=0)
+    beto.run("sync", status=0)
+    luis.run("sync", status=(0, EX_DATAERR, EX_TEMPFAIL))
+    luis.send(beto.jid, "perdón")
+    beto.run("sync", status=0)
+    check("perdón" in beto.bodies(), "heard again")
+
+
+def test_verify_and_devices():
+    own = ana.json("verify")[0]
+    check(own["uri"].startswith(f"xmpp:{ana.jid}?omemo-sid-"), own["uri"])
+    beto.run("verify", own["uri"], status=0)
+    device = [d for d in beto.json("verify", ana.jid) if d["device"] == own["device"]][0]
+    equal((device["trust"], device["fingerprint"]), ("verified", own["fingerprint"]))
+    forged = own["uri"][:-4] + ("0000" if own["uri"][-4:] != "0000" else "1111")
+    done = beto.run("verify", forged, status=EX_NOPERM)
+    check("NOT" in done.stderr, done.stderr)
+    equal([d["device"] for d in ana.json("device")], [own["device"]])
+    ana.send(beto.jid, "verificado")
+    beto.run("sync", status=0)
+    equal([m["trust"] for m in beto.json("read")], ["verified"])
+
+
+def test_two_accounts_in_one_home():
+    second = relay.user("ana2")
+    home = Home(relay, second)
+    home.dir = ana.dir
+    home.login()
+    equal({a["account"]: a["standard"] for a in ana.json("account")}, {ana.jid: True, second: False})
+    ana.run("send", beto.jid, "-", "--account", second, text="desde la otra", status=0)
+    beto.run("sync", status=0)
+    equal([(m["from"], m["body"]) for m in beto.json("read")], [(second, "desde la otra")])
+    beto.send(second, "a la otra")
+    beto.send(ana.jid, "a la una")
+    ana.run("sync", status=0)
+    equal(sorted(ana.bodies("--account", second)), ["a la otra"])
+    equal(sorted(ana.bodies()), ["a la una"])
+    ana.run("account", "remove", second, status=EX_USAGE)
+    ana.run("account", "remove", second, "--yes", status=0)
+    equal(len(ana.json("account")), 1)
+
+
+def test_escapes_of_peers_are_harmless():
+    evil = "rojo \x7f\u202eoculto\u2066 \u200e fin\nana: falso"
+    ana.send(beto.jid, evil)
+    beto.run("sync", status=0)
+    shown = beto.run("read", "--peek", status=0).stdout
+    for char in "\x1b\x7f\u202e\u2066\u200e":
+        check(char not in shown, f"{char!r} reached the terminal")
+    check("<U+202E>" in shown and "\n    ana: falso" in shown, shown)
+    equal(beto.bodies()[-1], evil)
+
+
+def test_not_text_is_refused():
+    for text, code in ((b"", EX_USAGE), (b"\xff\xfe", EX_DATAERR), (b"a\0b", EX_DATAERR), (b"\x1b[31m", EX_DATAERR),
+                       (b"x" * 70000, EX_USAGE)):
+        done = ana.run("send", beto.jid, "-", "--offline", text=text, binary=True)
+        equal(done.returncode, code, repr(text[:10]))
+
+
+def test_logout_forgets_the_secret():
+    home = Home(relay, relay.user("sale"))
+    home.login()
+    home.run("sync", status=0)
+    home.run("logout", status=0)
+    done = home.run("sync", status=EX_NOPERM)
+    check("lazo login" in done.stderr, done.stderr)
+    check(b"secret.scram" not in (home.dir / "lazo.db").read_bytes(), "the secret is gone from the file")
+    home.login()
+    home.run("sync", status=0)
+
+
+def test_password_is_not_kept():
+    files = b"".join(p.read_bytes() for p in ana.dir.iterdir() if p.is_file())
+    check(PASSWORD.encode() not in files, "the password stands in the home")
+    equal(oct(ana.dir.stat().st_mode & 0o777), "0o700")
+    for path in ana.dir.iterdir():
+        equal(oct(path.stat().st_mode & 0o077), "0o0", str(path))
+
+
+def test_wrong_password():
+    home = Home(relay, relay.user("olvida"), password="no es esta")
+    done = home.login(status=EX_NOPERM)
+    check("does not accept" in done.stderr, done.stderr)
+    equal(home.json("account"), [])
+
+
+def test_speaks_spanish():
+    check("con el servidor" in ana.send(beto.jid, "en español", lang="es").stdout or
+          "en el servidor" in ana.send(beto.jid, "en español", lang="es").stdout, "send")
+    check("No existe la orden" in ana.run("nada", lang="es", status=EX_USAGE).stderr, "an error")
+    check("última conexión" in ana.run("status", lang="es", status=0).stdout, "status")
+    check("Este equipo dice que es" in ana.run("doctor", lang="es", status=0).stdout, "doctor")
+    check("Nada nuevo" in ana.run("read", "--lang", "es", status=0).stderr, "--lang")
+    check("Rien de nouveau" in ana.run("read", "--lang=fr", status=0).stderr, "--lang=fr")
+    check("Nada de novo" in ana.run("read", lang="pt_BR.UTF-8", status=0).stderr, "LAZO_LANG")
+    ana.run("read", "--lang", "tlh", status=EX_USAGE)
+    beto.run("sync", status=0)
+    beto.bodies()
+
+
+def test_help_for_every_verb():
+    verbs = [o["command"] for o in ana.json("help")]
+    check({"login", "send", "sync", "read", "doctor"} <= set(verbs), verbs)
+    for verb in verbs:
+        check(verb in ana.run(verb, "--help", status=0).stdout, verb)
+        check("--json" in ana.run("help", verb, "--words", status=0).stdout, verb)
+    ana.run("help", "nada", status=EX_USAGE)
+
+
+def test_bad_command_lines():
+    for args in (["send"], ["send", "a", "b", "c"], ["read", "--since"], ["read", "--since", "x"], ["outbox", "show"],
+                 ["contact", "add"], ["login", "not an address", "--password-file", "x"], ["--nonsense"],
+                 ["login", "a@b", "--pin", "sha256:zz"], ["login", "a@b", "--server", "x:y"], ["status", "-1"],
+                 ["verify", beto.jid, "--yes"]):
+        equal(ana.run(*args).returncode, EX_USAGE, " ".join(args))
+    equal(Home().run("read").returncode, EX_CONFIG, "no account")
+
+
+def test_output_that_cannot_be_written_keeps_it_new():
+    ana.send(beto.jid, "no te pierdas")
+    beto.run("sync", status=0)
+    import subprocess
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([str(LAZO), "--home", str(beto.dir), "read"], stdout=full, stdin=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    equal(done.returncode, 74, "exit status on a full disk")
+    beto.equal_bodies(["no te pierdas"])
+
+
+def test_stdin_closed():
+    import subprocess
+    done = subprocess.run(f'"{LAZO}" --home "{ana.dir}" status <&-', shell=True, capture_output=True)
+    equal(done.returncode, 0)
+
+
+if __name__ == "__main__":
+    main()
