@@ -68,6 +68,10 @@ bool sync_turn(struct sync *sync, int64_t deadline);  /* one stanza, ack or paus
 bool sync_alive(const struct sync *sync);
 void sync_progress(struct sync *sync, enum sync_phase phase, size_t done, size_t total);
 
+/* sync_caps.c: what this client understands. */
+void sync_add_caps(struct arena *arena, struct xml *presence);
+void sync_answer_info(struct sync *sync, struct arena *arena, const struct xml *iq);
+
 /* sync_roster.c: people. */
 void sync_ask_roster(struct sync *sync);
 void sync_tell_roster(struct sync *sync);             /* what was decided here while away */
@@ -78,6 +82,7 @@ void sync_presence(struct sync *sync, struct arena *arena, const struct xml *pre
 void sync_ask_own_list(struct sync *sync);
 void sync_ask_keys(struct sync *sync);                /* lists, then bundles, of people; waits for the answers */
 void sync_publish(struct sync *sync);
+bool sync_key_event(struct sync *sync, struct arena *arena, const struct xml *message); /* true: it was one */
 
 /* sync_send.c: the outbox. */
 void sync_send_outbox(struct sync *sync);             /* writes what is ready, settles what is acknowledged */

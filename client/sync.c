@@ -165,38 +165,24 @@ log_in(struct sync *sync, struct arena *arena, const struct sync_settings *setti
 
 /* -- what waits at the relay ------------------------------------------------------------------------------- */
 
-static void
-nothing_to_do(struct sync *sync, struct arena *arena, const struct xml *answer, void *arg)
-{
-	(void)sync, (void)arena, (void)answer, (void)arg;
-}
-
-static void
-ping(struct sync *sync)
-{
-	struct arena *arena = arena_new();
-	struct xml *iq = stanza_new(arena, "iq", NULL, strchr(sync->account->jid, '@') + 1, "get", NULL);
-
-	xml_add(arena, iq, "ping", NS_PING);
-	sync_ask(sync, iq, nothing_to_do, NULL);
-	arena_free(&arena);
-}
-
 /*
- * Presence starts the flush. A ping's answer comes behind what was flushed before it; a relay that flushes by windows
- * goes on once we acknowledged, so there is another ping as long as one brought messages.
+ * Presence starts the flush. The answer to a question that the relay reads from its database comes behind what it read
+ * for the flush (a ping's may overtake that): our own device list is such a question, and worth asking. A relay that
+ * flushes by windows goes on once we acknowledged, so it is asked again as long as messages came.
  */
 static void
 receive(struct sync *sync)
 {
 	struct arena *arena = arena_new();
+	struct xml *presence = stanza_new(arena, "presence", NULL, NULL, NULL, NULL);
 
-	stream_send(sync->stream, stanza_new(arena, "presence", NULL, NULL, NULL, NULL));
+	sync_add_caps(arena, presence);
+	stream_send(sync->stream, presence);
 	arena_free(&arena);
 	for (int i = 0; i < ROUNDS_MAX && sync_alive(sync); i++) {
 		sync->round = 0;
 		sync_progress(sync, SYNC_RECEIVE, sync->result->received, 0);
-		ping(sync);
+		sync_ask_own_list(sync);
 		if (!sync_settle(sync) || !sync_commit(sync) || sync->round == 0)
 			break;
 	}

@@ -16,6 +16,7 @@
 #include "client/db/db.h"
 #include "proto/arena.h"
 #include "proto/form.h"
+#include "proto/jid.h"
 #include "proto/mem.h"
 #include "proto/ns.h"
 #include "proto/stanza.h"
@@ -72,6 +73,9 @@ is_absent(const struct xml *answer)
 	case STANZA_SERVICE_UNAVAILABLE:
 	case STANZA_FEATURE_NOT_IMPLEMENTED:
 	case STANZA_GONE:
+	case STANZA_FORBIDDEN: /* a node that is open can be seen by all: what we may not see is not for us */
+	case STANZA_NOT_AUTHORIZED:
+	case STANZA_SUBSCRIPTION_REQUIRED:
 		return true;
 	default: /* of twenty conditions these say so */
 		return false;
@@ -156,9 +160,30 @@ sync_ask_own_list(struct sync *sync)
 	ask_one(sync, sync->account->jid, 0);
 }
 
+/* Those whom a message waits for are asked at every sync: perhaps they have a device now. */
+static void
+ask_for_waiting(struct sync *sync)
+{
+	struct arena *arena = arena_new();
+	struct outbox_item *list;
+	size_t count = outbox_list(sync->db, arena, sync->account->id, &list);
+
+	for (size_t i = 0; i < count && sync_alive(sync); i++) {
+		size_t before = 0;
+
+		while (before < i && (list[before].state != SENT_WAITING || strcmp(list[before].to, list[i].to) != 0))
+			before++;
+		if (before == i && list[i].state == SENT_WAITING)
+			ask_one(sync, list[i].to, 0);
+	}
+	arena_free(&arena);
+	sync_settle(sync);
+}
+
 void
 sync_ask_keys(struct sync *sync)
 {
+	ask_for_waiting(sync);
 	/* Lists first; what they name is wanted in the next round. Failures are not asked for again, so this ends. */
 	for (int round = 0; round < 4 && sync_alive(sync); round++) {
 		struct arena *arena = arena_new();
@@ -177,6 +202,32 @@ sync_ask_keys(struct sync *sync)
 		sync->pushed_keys = false;
 		outbox_keys_came(sync->db, sync->omemo, sync->account->id, NULL, now_wall());
 	}
+}
+
+/*
+ * A contact's device list that changed (XEP-0163 section 4): pushed because our capabilities ask for it. The relay says
+ * whose node it is by `from`; a full address is somebody posing as a node (attack R6).
+ */
+bool
+sync_key_event(struct sync *sync, struct arena *arena, const struct xml *message)
+{
+	const struct xml *event = xml_find(message, "event", NS_PUBSUB_EVENT);
+	const struct xml *items = event != NULL ? xml_find(event, "items", NS_PUBSUB_EVENT) : NULL;
+	const struct xml *item = items != NULL ? xml_find(items, "item", NS_PUBSUB_EVENT) : NULL;
+	const struct xml *list = item != NULL ? xml_find(item, "list", NS_OMEMO) : NULL;
+	const char *node = items != NULL ? xml_attr(items, "node") : NULL;
+	struct jid from;
+
+	if (event == NULL)
+		return false;
+	if (list == NULL || node == NULL || strcmp(node, NS_OMEMO_DEVICES) != 0 ||
+	    !jid_parse_text(arena, xml_attr(message, "from"), &from) || !jid_is_bare(&from) || from.node == NULL)
+		return true;
+	db_begin(sync->db);
+	if (omemo_take_list(sync->omemo, jid_bare_text(arena, &from), list, now_wall()) == OMEMO_LIST_CHANGED)
+		sync->pushed_keys = true;
+	db_commit(sync->db, NULL);
+	return true;
 }
 
 /* -- publishing -------------------------------------------------------------------------------------------- */

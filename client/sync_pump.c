@@ -66,6 +66,11 @@ take_message(struct sync *sync, struct arena *arena, const struct xml *message)
 	struct inbox_meta meta = { .way = WAY_LIVE, .now = now_wall() };
 	struct inbox_result result;
 
+	if (sync_key_event(sync, arena, message)) {
+		if (++sync->others > SYNC_OTHERS_MAX)
+			trouble_set(sync->trouble, FAULT_TOO_BIG, "more than %d events", SYNC_OTHERS_MAX);
+		return;
+	}
 	if (++sync->messages > SYNC_MESSAGES_MAX) {
 		trouble_set(sync->trouble, FAULT_TOO_BIG, "more than %d messages at once", SYNC_MESSAGES_MAX);
 		return;
@@ -208,25 +213,6 @@ keep_pong(struct sync *sync, const struct xml *iq)
 }
 
 static void
-answer_info(struct sync *sync, struct arena *arena, const struct xml *iq)
-{
-	static const char *const features[] = { NS_DISCO_INFO, NS_PING, NS_RECEIPTS, NS_MARKERS };
-	const struct xml *asked = xml_find(iq, "query", NS_DISCO_INFO);
-	struct xml *answer = iq_result(arena, iq);
-	struct xml *query = xml_add(arena, answer, "query", NS_DISCO_INFO), *identity;
-
-	if (xml_attr(asked, "node") != NULL)
-		xml_set(arena, query, "node", xml_attr(asked, "node"));
-	identity = xml_add(arena, query, "identity", NULL);
-	xml_set(arena, identity, "category", "client");
-	xml_set(arena, identity, "type", "console");
-	xml_set(arena, identity, "name", "lazo");
-	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
-		xml_set(arena, xml_add(arena, query, "feature", NULL), "var", features[i]);
-	stream_send(sync->stream, answer);
-}
-
-static void
 take_request(struct sync *sync, struct arena *arena, const struct xml *iq)
 {
 	struct xml *answer;
@@ -242,7 +228,7 @@ take_request(struct sync *sync, struct arena *arena, const struct xml *iq)
 		return;
 	}
 	if (xml_find(iq, "query", NS_DISCO_INFO) != NULL && iq_type(iq) == IQ_GET) {
-		answer_info(sync, arena, iq);
+		sync_answer_info(sync, arena, iq);
 		return;
 	}
 	answer = stanza_error(arena, iq, STANZA_SERVICE_UNAVAILABLE, NULL, false);

@@ -125,12 +125,8 @@ add(struct app *app, const struct args *args)
 	const char *bare;
 	struct jid jid;
 
-#ifdef LAZO_CARDS
 	if (is_card(args->at[1]))
 		return card_add(app, args->at[1], name, args_flag(args, "verified"));
-#else
-	(void)is_card;
-#endif
 	if (!jid_parse_text(app->arena, args->at[1], &jid) || jid.node == NULL) {
 		out_error("address", _("An address looks like name@host. A card is a file, or - for stdin."),
 		    _("\"%s\" is neither an address nor a file."), args->at[1]);
@@ -155,6 +151,7 @@ static int
 block(struct app *app, const char *jid, bool blocked)
 {
 	db_begin(app->db);
+	contact_know(app->db, app->account.id, jid, now_wall());
 	contact_set_blocked(app->db, app->account.id, jid, blocked, true);
 	forget_asker(app, jid);
 	return told(app, jid, blocked ? "blocked" : "unblocked",
@@ -196,10 +193,8 @@ run(struct app *app, const struct args *args)
 		return list(app);
 	if (fits(args, "add", 2) || fits(args, "add", 3))
 		return add(app, args);
-#ifdef LAZO_CARDS
 	if (fits(args, "card", 1))
 		return card_show(app, args_value(args, "file"), args_value(args, "svg"), args_flag(args, "qr"));
-#endif
 	if (fits(args, "remove", 2) || fits(args, "block", 2) || fits(args, "unblock", 2) || fits(args, "rename", 3))
 		return change(app, args);
 	out_error("usage", arena_printf(app->arena, _("Usage: lazo %s %s"), args->verb->name, args->verb->usage), "%s",

@@ -68,10 +68,8 @@ show_own(struct app *app, struct omemo *omemo)
 	}
 	out(_("Your key on this device (%u):\n"), (unsigned)omemo_device(omemo));
 	out("  %s\n\n", groups);
-#ifdef LAZO_CARDS
 	if (qr_terminal(&picture, uri, out_columns(), 0))
 		out("%s\n", picture.data);
-#endif
 	out("%s\n", uri);
 	buf_free(&picture);
 }
