@@ -227,6 +227,10 @@ take_request(struct sync *sync, struct arena *arena, const struct xml *iq)
 		sync_roster_push(sync, arena, iq);
 		return;
 	}
+	if (xml_find(iq, NULL, NS_BLOCKING) != NULL && iq_type(iq) == IQ_SET && is_own(sync, xml_attr(iq, "from"))) {
+		stream_send(sync->stream, iq_result(arena, iq)); /* another device blocked: the whole list comes at the next sync */
+		return;
+	}
 	if (xml_find(iq, "query", NS_DISCO_INFO) != NULL && iq_type(iq) == IQ_GET) {
 		sync_answer_info(sync, arena, iq);
 		return;

@@ -86,7 +86,7 @@ contact_list(struct db *db, struct arena *arena, int64_t account, struct contact
 	    db,
 	    "SELECT " COLUMNS " FROM contact WHERE account = ?1"
 	    " AND jid <> (SELECT jid FROM account WHERE id = ?1)"
-	    " AND (name <> '' OR subscription <> '' OR roster_due <> 0 OR blocked OR plain OR strict)"
+	    " AND (name <> '' OR subscription <> '' OR roster_due <> 0 OR blocked OR block_due OR plain OR strict)"
 	    " ORDER BY name = '', name COLLATE NOCASE, jid",
 	    INT(account));
 	while (db_next(db, row))
