@@ -111,7 +111,7 @@ retry_one(struct db *db, struct omemo *omemo, int64_t account, const struct pend
 	struct arena *arena = arena_new();
 	enum stream_error error;
 	struct inbox_result result = { .outcome = INBOX_UNREADABLE };
-	struct xml *message = xmlin_parse(arena, row->stanza, row->stanza_len, &xmlin_limits_default, &error);
+	struct xml *message = xmlin_parse(arena, row->stanza, row->stanza_len, &xmlin_limits_stored, &error);
 	const struct inbox_meta meta = {
 		.way = (enum way)row->way,
 		.stanza_id = row->stanza_id,

@@ -108,7 +108,7 @@ send_item(struct sync *sync, struct arena *arena, const struct outbox_item *item
 		return false;
 	/* The outbox keeps it as it stands inside a stream, where jabber:client is in force. */
 	text = arena_printf(arena, "%s xmlns='" NS_CLIENT "'%s", start, item->stanza + strlen(start));
-	stanza = xmlin_parse(arena, text, strlen(text), &xmlin_limits_default, &error);
+	stanza = xmlin_parse(arena, text, strlen(text), &xmlin_limits_stored, &error);
 	if (stanza == NULL)
 		return false;
 	fly(sync, stream_send(sync->stream, stanza), item);

@@ -43,6 +43,8 @@ enum {
 	RENEW_BYTES = 64 * 1024,
 	RENEW_TAG = 4 * PIECE,
 	HEADER_MAX = 4 * 1024,
+	WRITTEN = 2, /* a tree may be written in that many times the bytes that it may be read from */
+	WRITTEN_SPARE = 1024,
 	TREE_SPARE = 4 * 1024, /* what a tree may take beyond the owner's limit: an arena's first blocks */
 };
 
@@ -51,6 +53,14 @@ const struct xmlin_limits xmlin_limits_default = {
 	.depth = 64,
 	.attributes = 64,
 	.namespaces = 32,
+};
+
+/* Twice the bytes and more: what was let in once must be let in again, with what was added meanwhile. */
+const struct xmlin_limits xmlin_limits_stored = {
+	.bytes = 2 * 1024 * 1024,
+	.depth = 160,
+	.attributes = 80,
+	.namespaces = 80,
 };
 
 struct xmlin {
@@ -117,6 +127,10 @@ tree_fits(struct xmlin *in)
 {
 	size_t swell = in->limits.swell;
 
+	if (in->tree.written > WRITTEN * in->limits.bytes + WRITTEN_SPARE) {
+		fail(in, STREAM_POLICY_VIOLATION);
+		return false;
+	}
 	if (swell == 0 || xmltree_size(&in->tree) <= swell * in->limits.bytes + TREE_SPARE)
 		return true;
 	fail(in, STREAM_POLICY_VIOLATION);
@@ -262,10 +276,12 @@ on_text(void *arg, const char *bytes, int len)
 				fail(in, STREAM_BAD_FORMAT);
 		return;
 	}
-	if (too_long(in, token_end(in)))
+	if (too_long(in, token_end(in))) {
 		fail(in, STREAM_POLICY_VIOLATION);
-	else
-		xmltree_text(&in->tree, bytes, (size_t)len);
+		return;
+	}
+	xmltree_text(&in->tree, bytes, (size_t)len);
+	(void)tree_fits(in);
 }
 
 static void

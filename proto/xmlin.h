@@ -6,6 +6,7 @@
  * (`policy-violation`); malformed bytes never reach a tree (`not-well-formed`); each stanza comes in an arena of its
  * own. A prefixed attribute whose local name is a core one (from, to, id, type, by, stamp, jid, rid, sid) is removed: readers
  * that drop prefixes would take it for the real one (attack R1).
+ * A tree that xmlout would write in more than 2 * bytes + 1 KiB (long namespaces used by prefix) is refused.
  * A stream on which nothing is half read holds less than 1 KiB. A stream header of more than 4 KiB is refused.
  * Never calls back after an error, never frees itself inside a callback: the owner may call xmlin_stop() there.
  */
@@ -29,6 +30,9 @@ struct xmlin_limits {
 	                      * Before authentication 4 is wise */
 };
 extern const struct xmlin_limits xmlin_limits_default; /* 256 KiB, 64, 64, 32 */
+/* For what this program itself has written (archive, outbox, roster, settings): wider, since a tree can take twice
+ * the bytes that it was read from, and may have been wrapped. Never for what a peer sends. */
+extern const struct xmlin_limits xmlin_limits_stored;
 
 struct xmlin_owner {
 	/* The stream header; attributes only, and as `xmlns` the namespace of what comes in it. `arena` becomes the owner's. */

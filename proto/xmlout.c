@@ -1,6 +1,7 @@
 /*
  * xmlout.c -- trees to bytes: see xmlout.h. Iterative; text that XML 1.0 cannot carry becomes U+FFFD, so that
- * no caller's mistake can end a stream. Spec: XML 1.0 2.2, 2.11, 3.3.3; Namespaces in XML 1.0.
+ * no caller's mistake can end a stream. In text a > is escaped only where it could end a ]]>, so that text
+ * does not grow without need. Spec: XML 1.0 2.2, 2.11, 3.3.3; Namespaces in XML 1.0.
  */
 #include "config.h"
 
@@ -76,6 +77,8 @@ escape(struct buf *out, const char *const table[128], const char *text, size_t l
 			step = sequence(s + i, len - i);
 			instead = step == 0 ? replacement : NULL;
 			step += step == 0;
+		} else if (table == escape_text && s[i] == '>' && i > 0 && s[i - 1] != ']') {
+			instead = NULL;
 		} else if (table[s[i]] != NULL) {
 			instead = table[s[i]];
 		} else if (s[i] >= 0x20 || s[i] == '\n' || s[i] == '\t') {

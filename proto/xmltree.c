@@ -2,7 +2,9 @@
  * xmltree.c -- the tree of one element while it is being read: see xmltree.h.
  *
  * Names that the parent or the sibling before has already are shared: rosters and results repeat few names,
- * and a tree should not be many times as large as its bytes (attack X8).
+ * and a tree should not be many times as large as its bytes (attack X8). Prefixes can make it so: a long
+ * namespace, declared once, is written anew for every element that uses it. So what xmlout will write is
+ * reckoned up, for a limit.
  */
 #include "config.h"
 
@@ -27,6 +29,8 @@ xmltree_begin(struct xmltree *tree, struct arena *arena)
 	tree->open = NULL;
 	tree->spare = NULL;
 	tree->root = NULL;
+	tree->written = 0;
+	memset(tree->spaces, 0, sizeof(tree->spaces));
 }
 
 /* Local names of attributes that mean something in every stanza: prefixed, they are not the real ones (attack
@@ -42,26 +46,64 @@ is_core_name(const char *name)
 	return false;
 }
 
-/* NULL: to be left out. */
-static struct xml_attr *
-attr_new(struct arena *arena, const char *full, const char *value)
+/* Length of text or of an attribute's value as xmlout writes it. `before`: the byte before it in its text. */
+static size_t
+escaped_len(const char *bytes, size_t len, bool attr, char before)
 {
-	const char *split = strchr(full, XMLTREE_SEPARATOR);
+	size_t total = len;
 
-	if (split != NULL && is_core_name(split + 1))
-		return NULL;
-	struct xml_attr *attr = arena_alloc(arena, sizeof(*attr));
-
-	attr->ns = split == NULL ? NULL : arena_strndup(arena, full, (size_t)(split - full));
-	attr->name = arena_strdup(arena, split == NULL ? full : split + 1);
-	attr->value = arena_strdup(arena, value);
-	return attr;
+	for (size_t i = 0; i < len; before = bytes[i++]) {
+		if (bytes[i] == '&' || bytes[i] == '\r' || (attr && (bytes[i] == '\n' || bytes[i] == '\t')))
+			total += 4;
+		else if (bytes[i] == '<' || (!attr && bytes[i] == '>' && (before == ']' || before == '\0')))
+			total += 3;
+		else if (attr && bytes[i] == '\'')
+			total += 5;
+	}
+	return total;
 }
 
 static bool
 same_text(const char *text, const char *bytes, size_t len)
 {
 	return strncmp(text, bytes, len) == 0 && text[len] == '\0';
+}
+
+/* A namespace, shared with an element met before where that is cheap to see. */
+static const char *
+share_space(struct xmltree *tree, const char *ns, size_t len)
+{
+	enum { SPACES = sizeof(tree->spaces) / sizeof(tree->spaces[0]) };
+
+	for (unsigned i = 0; i < SPACES; i++)
+		if (tree->spaces[i] != NULL && same_text(tree->spaces[i], ns, len))
+			return tree->spaces[i];
+	const char *copy = arena_strndup(tree->arena, ns, len);
+
+	tree->spaces[tree->next_space++ % SPACES] = copy;
+	return copy;
+}
+
+/* NULL: to be left out. */
+static struct xml_attr *
+attr_new(struct xmltree *tree, const char *full, const char *value)
+{
+	struct arena *arena = tree->arena;
+	const char *split = strchr(full, XMLTREE_SEPARATOR);
+
+	if (split != NULL && is_core_name(split + 1))
+		return NULL;
+	struct xml_attr *attr = arena_alloc(arena, sizeof(*attr));
+
+	attr->ns = split == NULL ? NULL : share_space(tree, full, (size_t)(split - full));
+	tree->written += sizeof(" =''") + strlen(split == NULL ? full : split + 1) +
+			 escaped_len(value, strlen(value), true, '\0');
+	if (split != NULL) /* declared there, with a prefix of ours */
+		tree->written +=
+		    sizeof(" xmlns:ns12='' ns12:") + escaped_len(full, (size_t)(split - full), true, '\0');
+	attr->name = arena_strdup(arena, split == NULL ? full : split + 1);
+	attr->value = arena_strdup(arena, value);
+	return attr;
 }
 
 static struct xml *
@@ -79,12 +121,15 @@ node_new(struct xmltree *tree, const char *full, const char **attrs)
 		node->name = before->name;
 	else
 		node->name = arena_strdup(tree->arena, name);
-	if (parent != NULL && same_text(parent->ns, full, ns_len))
+	tree->written += sizeof("<></>") + 2 * strlen(name);
+	if (parent != NULL && same_text(parent->ns, full, ns_len)) {
 		node->ns = parent->ns;
-	else
-		node->ns = arena_strndup(tree->arena, full, ns_len);
+	} else {
+		tree->written += sizeof(" xmlns=''") + escaped_len(full, ns_len, true, '\0');
+		node->ns = share_space(tree, full, ns_len);
+	}
 	for (; attrs[0] != NULL; attrs += 2) {
-		*tail = attr_new(tree->arena, attrs[0], attrs[1]);
+		*tail = attr_new(tree, attrs[0], attrs[1]);
 		if (*tail != NULL)
 			tail = &(*tail)->next;
 	}
@@ -123,6 +168,9 @@ xmltree_open(struct xmltree *tree, const char *name, const char **attrs)
 void
 xmltree_text(struct xmltree *tree, const char *bytes, size_t len)
 {
+	char before = tree->text.len == 0 ? '\0' : tree->text.data[tree->text.len - 1];
+
+	tree->written += escaped_len(bytes, len, false, before);
 	buf_add(&tree->text, bytes, len);
 }
 

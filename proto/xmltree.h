@@ -18,7 +18,10 @@ struct xmltree {
 	struct open *open;   /* the innermost open element */
 	struct open *spare;  /* records of elements that have ended, in the same arena */
 	struct xml *root;
-	struct buf text; /* of the text node being read */
+	struct buf text;       /* of the text node being read */
+	size_t written;        /* bytes that xmlout will make of it, at most */
+	const char *spaces[4]; /* namespaces met last, to be shared */
+	unsigned next_space;
 };
 
 /* Between namespace and name in the names that are passed here. Not a character of XML, so that no name holds

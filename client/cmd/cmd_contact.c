@@ -16,12 +16,11 @@ static const char *
 key_state(struct app *app, const char *jid)
 {
 	struct device *list;
-	size_t count = device_list(app->db, app->arena, app->account.id, jid, &list), listed = 0, verified = 0;
+	size_t count = device_list(app->db, app->arena, app->account.id, jid, &list), verified = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		if (list[i].trust == TRUST_CHANGED)
 			return _("key changed: lazo verify");
-		listed += list[i].listed;
 		verified += list[i].trust == TRUST_VERIFIED;
 	}
 	if (verified > 0)

@@ -69,7 +69,7 @@ last_of(struct arena *arena, const struct session *session)
 
 	if (!session->available || session->presence == NULL)
 		return NULL;
-	return xmlin_parse(arena, session->presence, strlen(session->presence), &xmlin_limits_default, &error);
+	return xmlin_parse(arena, session->presence, strlen(session->presence), &xmlin_limits_stored, &error);
 }
 
 /* To all who have a subscription to us, and to our own resources (RFC 6121 4.2.2, 4.4.2, 4.5.2). */

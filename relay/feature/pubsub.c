@@ -237,12 +237,9 @@ pubsub_node_write(struct event *event, const char *name, const struct pubsub_con
 struct xml *
 pubsub_payload(struct arena *arena, const char *body, size_t len)
 {
-	/* Written by ourselves from a tree within the stream's limits, of which escaping made at most six bytes each. */
-	struct xmlin_limits limits = xmlin_limits_default;
 	enum stream_error error;
 
-	limits.bytes *= 8;
-	return xmlin_parse(arena, body, len, &limits, &error);
+	return xmlin_parse(arena, body, len, &xmlin_limits_stored, &error);
 }
 
 /* Discovery. */

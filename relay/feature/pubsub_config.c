@@ -384,7 +384,7 @@ pubsub_config_parse(const char *text)
 	enum stream_error error;
 	const char *var;
 	const struct xml *form =
-	    text != NULL ? xmlin_parse(arena, text, strlen(text), &xmlin_limits_default, &error) : NULL;
+	    text != NULL ? xmlin_parse(arena, text, strlen(text), &xmlin_limits_stored, &error) : NULL;
 
 	if (form == NULL || apply(arena, &config, form, true, true, &var) != CONFIG_OK) {
 		config = pubsub_config_default;

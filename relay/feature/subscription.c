@@ -243,7 +243,7 @@ subscription_show_requests(struct session *session, struct arena *arena)
 		if ((item->flags & ROSTER_PENDING_IN) == 0)
 			continue;
 		request = item->request == NULL ? NULL
-		    : xmlin_parse(arena, item->request, strlen(item->request), &xmlin_limits_default, &error);
+		    : xmlin_parse(arena, item->request, strlen(item->request), &xmlin_limits_stored, &error);
 		if (request == NULL)
 			request = stanza_new(arena, "presence", item->contact, account->jid, "subscribe", NULL);
 		session_send(session, request);

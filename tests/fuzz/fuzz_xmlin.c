@@ -68,6 +68,7 @@ check_again(const struct xml *node)
 	struct xml *again = xmlin_parse(arena, once.data, once.len, &wide, &error);
 
 	PROMISE(again != NULL);
+	PROMISE(once.len <= 2 * limits.bytes + 1024);
 	xmlout(&twice, again, NULL);
 	PROMISE(once.len == twice.len && memcmp(once.data, twice.data, once.len) == 0);
 	buf_free(&once);

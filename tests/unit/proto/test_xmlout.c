@@ -64,7 +64,7 @@ test_escapes(void **state)
 
 	xml_set(arena, node, "b", "'\"<>&\t\r\n");
 	xml_add_text(arena, node, "'\"<>&\t\r\n", 8);
-	assert_out(node, NULL, "<a b='&apos;\"&lt;>&amp;&#x9;&#xD;&#xA;'>'\"&lt;&gt;&amp;\t&#xD;\n</a>");
+	assert_out(node, NULL, "<a b='&apos;\"&lt;>&amp;&#x9;&#xD;&#xA;'>'\"&lt;>&amp;\t&#xD;\n</a>");
 	struct buf out = { 0 };
 
 	xmlout_escape(&out, "'\"<>&", 5);
