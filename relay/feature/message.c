@@ -4,7 +4,7 @@
  * What can wait becomes a mailbox row in the stanza's transaction whether or not somebody is online, and is written to the eligible
  * sessions when that is committed; it leaves the mailbox when one of them confirms it (mailbox.c).
  * An archive (ORDER_ARCHIVE) may rely on event->message_id being set here when there will be a row, and may set it itself.
- * Removed from what clients send: <stanza-id/> and <delay/> in the name of this relay or its accounts, and all of urn:lazo:custody:0.
+ * Removed from what clients send: <stanza-id/> and <delay/> in the name of this relay or its accounts, and <custody/>.
  * A repetition (same addresses, type, origin-id and content within 30 days) is handled without being kept or delivered again.
  * DIAGNOSTICS: service-unavailable for who is not there to take it, and when the mailbox is full.
  */
@@ -125,7 +125,7 @@ is_forged(const struct event *event, const struct xml *child)
 {
 	return (xml_is(child, "stanza-id", NS_SID) && is_ours(event, xml_attr(child, "by"))) ||
 	    (xml_is(child, "delay", NS_DELAY) && is_ours(event, xml_attr(child, "from"))) ||
-	    strcmp(child->ns, NS_CUSTODY) == 0;
+	    xml_is(child, "custody", NS_CUSTODY); /* <same-as/> of that namespace is between clients */
 }
 
 static void

@@ -149,17 +149,35 @@ router_tell_roster(struct account *account, const char *contact, unsigned before
 
 /* ---- back-pressure (design 3.1): at most 8 MiB uncommitted ---- */
 
+/* All sessions, each with a reference: what is done to one may end others. */
+static struct session **
+sessions_now(struct router *router, size_t *count_r)
+{
+	struct session **row = xcalloc(router->session_count + 1, sizeof *row);
+
+	*count_r = 0;
+	for (struct session *at = router->sessions; at != NULL; at = at->all_next)
+		row[(*count_r)++] = session_ref(at);
+	return row;
+}
+
+static void
+let_go_on(struct session *session, void *arg)
+{
+	(void)arg;
+	if (!session->held)
+		return;
+	session->held = false; /* first: going on may fill the store again */
+	stream_hold(session->stream, false);
+}
+
 static void
 on_room(void *arg)
 {
 	struct router *router = arg;
 
 	router->waiting_for_room = false;
-	for (struct session *at = router->sessions; at != NULL; at = at->all_next) {
-		if (at->held && at->stream != NULL)
-			stream_hold(at->stream, false);
-		at->held = false;
-	}
+	router_each_session(router, let_go_on, NULL);
 }
 
 void
@@ -318,12 +336,15 @@ router_session_count(const struct router *router)
 void
 router_each_session(struct router *router, void (*fn)(struct session *session, void *arg), void *arg)
 {
-	struct session *next;
+	size_t count;
+	struct session **row = sessions_now(router, &count);
 
-	for (struct session *at = router->sessions; at != NULL; at = next) {
-		next = at->all_next;
-		fn(at, arg);
+	for (size_t i = 0; i < count; i++) {
+		if (!row[i]->gone)
+			fn(row[i], arg);
+		session_unref(&row[i]);
 	}
+	free(row);
 }
 
 bool

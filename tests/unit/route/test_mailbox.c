@@ -314,10 +314,12 @@ forged_ids_are_taken_off(void **state)
 			"<stanza-id xmlns='urn:xmpp:sid:0' by='beto@familia.example' id='forged2'/>"
 			"<stanza-id xmlns='urn:xmpp:sid:0' by='room@elsewhere.example' id='kept'/>"
 			"<delay xmlns='urn:xmpp:delay' from='familia.example' stamp='2001-01-01T00:00:00Z'/>"
-			"<custody xmlns='urn:lazo:custody:0' id='forged3'/></message>");
+			"<custody xmlns='urn:lazo:custody:0' id='forged3'/>"
+			"<same-as xmlns='urn:lazo:custody:0' id='first'/></message>");
 	assert_false(client_has(b, "forged"));
 	assert_false(client_has(b, "2001"));
 	assert_true(client_has(b, "kept"));
+	assert_true(client_has(b, "<same-as"));
 	assert_int_equal(client_count(b, "<stanza-id"), 2);
 	client_free(&b);
 }
