@@ -168,8 +168,10 @@ xmltree_open(struct xmltree *tree, const char *name, const char **attrs)
 void
 xmltree_text(struct xmltree *tree, const char *bytes, size_t len)
 {
-	char before = tree->text.len == 0 ? '\0' : tree->text.data[tree->text.len - 1];
+	char before = '\0';
 
+	if (tree->text.len > 0)
+		before = tree->text.data[tree->text.len - 1];
 	tree->written += escaped_len(bytes, len, false, before);
 	buf_add(&tree->text, bytes, len);
 }
