@@ -339,6 +339,9 @@ static const char *const disco_account[] = {
 	NULL,
 };
 
+/* Of the host too: profanity looks here before it asks for open nodes, and without them nobody could fetch its OMEMO keys. */
+static const char *const disco[] = { PUBSUB_FEATURE("publish"), PUBSUB_FEATURE("publish-options"), NULL };
+
 static const struct iq_handler handlers[] = {
 	{ .name = "pubsub", .ns = NS_PUBSUB, .types = ON_GET | ON_SET, .scopes = TO_SELF | TO_ACCOUNT, .fn = pubsub_iq },
 	{ .name = "pubsub", .ns = NS_PUBSUB_OWNER, .types = ON_GET | ON_SET, .scopes = TO_SELF | TO_ACCOUNT, .fn = pubsub_iq },
@@ -353,6 +356,7 @@ static const struct hook hooks[] = {
 const struct feature feature_pubsub = {
 	.name = "pubsub",
 	.spec = "XEP-0060 1.30.0, XEP-0163 1.2.2",
+	.disco = disco,
 	.disco_account = disco_account,
 	.iq = handlers,
 	.hooks = hooks,
