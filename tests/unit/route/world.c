@@ -77,6 +77,13 @@ stream_hold(struct stream *stream, bool held)
 	client_of(stream)->holds += held ? 1 : -1;
 }
 
+void
+stream_barrier(struct stream *stream, bool raised)
+{
+	if (client_of(stream)->fifo != NULL)
+		fifo_hold(client_of(stream)->fifo, raised);
+}
+
 const char *
 stream_id(const struct stream *stream)
 {
