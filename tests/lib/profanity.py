@@ -56,7 +56,7 @@ class Profanity:
         (config / "profrc").write_text(PREFERENCES.format(certs=certs, trust=omemo_trust))
         (data / "accounts").write_text(ACCOUNT.format(
             name=self.name, jid=jid, port=relay.tls_port if direct else relay.port, password=password,
-            policy="direct" if direct else "force"))
+            policy="legacy" if direct else "force"))
         self.start()
 
     def start(self):
