@@ -375,7 +375,9 @@ io_start_tls(struct io *io, struct tls *tls, const char *alpn)
 	char byte;
 
 	assert(io->phase == PHASE_PLAIN);
-	/* A client that keeps to RFC 6120 5.4.2.3 sends nothing between its <starttls/> and our <proceed/>. */
+	/* A client that keeps to RFC 6120 5.4.2.3 sends nothing between its <starttls/> and our <proceed/>, but for the end of its line. */
+	while (io->used && recv(io->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && (byte == '\n' || byte == '\r' || byte == ' '))
+		(void)!recv(io->fd, &byte, 1, MSG_DONTWAIT);
 	if (!io->used || recv(io->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
 		io->ssl = tls_session(tls, io->fd, alpn);
 	if (io->ssl == NULL) {

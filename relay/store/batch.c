@@ -11,10 +11,14 @@
  */
 #include "config.h"
 
+#include <time.h>
 #include "relay/log.h"
 #include "relay/store/store-private.h"
 
-enum { BUSY_TRIES = 12 /* of DB_BUSY_MS each */ };
+enum {
+	BUSY_TRIES = 12, /* of DB_BUSY_MS each */
+	FULL_TRIES = 8,  /* 10 ms apart, for what needs no room but in the log */
+};
 
 static void
 decide(struct txn *txn, enum txn_result result)
@@ -92,15 +96,18 @@ attempt(struct db *db, struct txn *first, bool alone)
 }
 
 static void
-make_room(struct db *db, struct reserve *reserve, struct txn *first)
+make_room(struct db *db, struct reserve *reserve, struct txn *first, unsigned *tries)
 {
+	static const struct timespec reader_leaves = { .tv_nsec = 10 * 1000 * 1000 };
 	bool let_go = reserve->path != NULL && !reserve->out;
 	int64_t copied;
 
 	reserve_release(reserve);
-	if (decide_rest(first, TXN_FULL, true) == 0 && !let_go)
+	if (decide_rest(first, TXN_FULL, true) == 0 && !let_go && ++*tries == FULL_TRIES)
 		decide_rest(first, TXN_FULL, false);
-	/* Frames copied to the file make the log start anew, in room that it has already. */
+	if (*tries > 1)
+		nanosleep(&reader_leaves, NULL);
+	/* Frames copied to the file make the log start anew, in room that it has already, once no reader looks at it. */
 	db_checkpoint(db, false, &copied);
 }
 
@@ -108,7 +115,7 @@ void
 batch_run(struct db *db, struct reserve *reserve, struct txn *first)
 {
 	enum db_result result = DB_OK;
-	unsigned busy = 0;
+	unsigned busy = 0, full = 0;
 
 	if (!reserve_is_whole(reserve))
 		decide_rest(first, TXN_FULL, true);
@@ -121,7 +128,7 @@ batch_run(struct db *db, struct reserve *reserve, struct txn *first)
 			decide_rest(first, TXN_COMMITTED, false);
 			break;
 		case DB_FULL:
-			make_room(db, reserve, first);
+			make_room(db, reserve, first, &full);
 			break;
 		case DB_BUSY:
 			log_warn(NULL, "another program keeps the database locked");

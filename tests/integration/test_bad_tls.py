@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Attacks on TLS and on the stream's identity: T1 to T4 of the catalogue."""
+import base64
 import socket
 import ssl
 import subprocess
@@ -25,7 +26,7 @@ def setup():
 def test_starttls_injection():
     """T1: what is sent in clear behind <starttls/> is never taken for something sent inside TLS."""
     for injected in (PING, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>biwsbj1hLHI9Yg==</auth>",
-                     HEADER.format(HOST, ""), " ", "</stream:stream>", "<!-- -->"):
+                     HEADER.format(HOST, ""), "</stream:stream>", "<!-- -->", " <a/>"):
         stream = Stream(relay)
         stream.open()
         stream.send(STARTTLS + injected)
@@ -67,6 +68,31 @@ def test_injection_before_the_clients_hello_in_one_segment():
     except (Closed, AssertionError, OSError):
         pass
     stream.drop()
+
+
+def test_white_space_behind_starttls_and_auth():
+    # RFC 6120 4.4 allows it behind any element; go-xmpp ends its lines.
+    stream = Stream(relay)
+    stream.open()
+    stream.send(STARTTLS + "\r\n \n")
+    equal(stream.read().tag, TLS + "proceed")
+    stream.wrap(context(relay.authority.crt))
+    stream.open()
+    scram = Scram("SCRAM-SHA-256", user, PASSWORD)
+    for data, wanted in ((f"<auth xmlns='{SASL[1:-1]}' mechanism='SCRAM-SHA-256'>{b64(scram.first())}</auth>\n\n", "challenge"),
+                         (None, "success")):
+        data = data or f"<response xmlns='{SASL[1:-1]}'>{b64(scram.final(challenge))}</response>\n \n"
+        stream.send(data)
+        answer = stream.read()
+        equal(local(answer), wanted)
+        challenge = base64.b64decode(answer.text)
+    stream.open()
+    stream.bind()
+    stream.close()
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
 
 
 def test_malformed_starttls():

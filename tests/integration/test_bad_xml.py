@@ -12,7 +12,7 @@ from lazo_test import *
 from xmpp_raw import *
 
 MESSAGE = "<message to='{}' type='chat'>{}</message>"
-GROWTH = 8192       # KiB: what the allocator may keep of everything below together
+GROWTH = 16384      # KiB: what the allocator keeps of 200 connections at their worst, and of all the rest
 
 
 def setup():

@@ -269,6 +269,20 @@ class Stream:
         came, self.inbox = self.inbox, []
         return came
 
+    def drain(self, idle=2.0, enough=None):
+        """Messages as they come: the mailbox's flush is paced and no ping is behind it. Ends when `enough` different
+        ids have come and a moment more passed, or when nothing came for `idle` seconds."""
+        came, seen = self.barrier(60), set()
+        while True:
+            came_now = [e for e in came if e.tag == CLIENT + "message"]
+            for element in came_now:
+                seen.add(element.get("id"))
+                yield element
+            try:
+                came = [self.read(0.3 if enough is not None and len(seen) >= enough else idle)]
+            except TimeoutError:
+                return
+
     # Ends
 
     def stream_error(self, timeout=None):
