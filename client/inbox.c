@@ -156,27 +156,11 @@ letter_open(struct inbox *inbox, struct arena *arena, const struct xml *outer, c
 	return true;
 }
 
-/* Receipts go to people we know: to others they would tell that someone is here (XEP-0184, 8). */
-static bool
-may_know(struct inbox *inbox, struct arena *arena, const char *peer)
-{
-	struct contact contact;
-	struct message *written;
-	if (contact_get(inbox->db, arena, inbox->account, peer, &contact) &&
-	    (contact.name[0] != '\0' || strcmp(contact.subscription, "both") == 0 ||
-	     strcmp(contact.subscription, "from") == 0))
-		return true;
-	const struct history_query ours = {
-		.account = inbox->account, .peer = peer, .sent_only = true, .limit = 1
-	};
-	return history_list(inbox->db, arena, &ours, &written) > 0;
-}
-
 static void
-answer_receipt(struct inbox *inbox, struct arena *arena, const struct letter *letter)
+answer_receipt(struct inbox *inbox, const struct letter *letter)
 {
 	if (!letter->own && letter->id[0] != '\0' && xml_find(letter->message, "request", NS_RECEIPTS) &&
-	    may_know(inbox, arena, letter->peer))
+	    contact_may_know(inbox->db, inbox->account, letter->peer))
 		outbox_add_receipt(inbox->db, inbox->account, letter->peer, letter->id, letter->now);
 }
 
@@ -271,7 +255,7 @@ take_message(struct inbox *inbox, struct arena *arena, struct letter *letter, st
 	else if (!receipt)
 		take_clear(inbox, arena, letter, result_r);
 	if (result_r->outcome == INBOX_MESSAGE)
-		answer_receipt(inbox, arena, letter);
+		answer_receipt(inbox, letter);
 }
 
 void
@@ -372,6 +356,8 @@ inbox_caught_up(struct db *db, struct omemo *omemo, int64_t account, int64_t now
 	db_begin(db);
 	size_t count = device_answers(db, arena, account, &list);
 	for (size_t i = 0; i < count; i++) {
+		if (!contact_may_know(db, account, list[i].jid))
+			continue; /* the first word to them will do it */
 		outbox_add_empty(db, omemo, account, list[i].jid, list[i].device, now);
 		device_set_answer(db, account, list[i].jid, list[i].device, false);
 	}

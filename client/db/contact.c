@@ -82,17 +82,35 @@ contact_list(struct db *db, struct arena *arena, int64_t account, struct contact
 {
 	size_t count = 0, room = 0;
 	*list_r = NULL;
-	sqlite3_stmt *row = db_query(
-	    db,
-	    "SELECT " COLUMNS " FROM contact WHERE account = ?1"
-	    " AND jid <> (SELECT jid FROM account WHERE id = ?1)"
-	    " AND (name <> '' OR subscription <> '' OR roster_due <> 0 OR blocked OR block_due OR plain OR strict)"
-	    " ORDER BY name = '', name COLLATE NOCASE, jid",
-	    INT(account));
+	sqlite3_stmt *row = db_query(db,
+				     "SELECT " COLUMNS " FROM contact WHERE account = ?1"
+				     " AND jid <> (SELECT jid FROM account WHERE id = ?1)"
+				     " AND (name <> '' OR subscription <> '' OR roster_due <> 0 OR blocked "
+				     "OR block_due OR plain OR strict)"
+				     " ORDER BY name = '', name COLLATE NOCASE, jid",
+				     INT(account));
 	while (db_next(db, row))
 		*(struct contact *)db_list_add(arena, list_r, &count, &room, sizeof **list_r) =
 		    contact_row(arena, row);
 	return count;
+}
+
+bool
+contact_is_known(struct db *db, int64_t account, const char *jid)
+{
+	return db_number(db, 0,
+			 "SELECT 1 FROM contact c WHERE c.account = ? AND c.jid = ? AND " CONTACT_KNOWN,
+			 INT(account), TEXT(jid));
+}
+
+bool
+contact_may_know(struct db *db, int64_t account, const char *jid)
+{
+	return db_number(db, 0,
+			 "SELECT 1 FROM contact c WHERE c.account = ? AND c.jid = ? AND (c.name <> ''"
+			 " OR c.subscription IN ('from', 'both') OR " CONTACT_OURSELVES
+			 " OR " CONTACT_WRITTEN_TO ")",
+			 INT(account), TEXT(jid));
 }
 
 void

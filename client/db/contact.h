@@ -41,6 +41,13 @@ size_t contact_find(struct db *db, struct arena *arena, int64_t account, const c
 size_t contact_list(struct db *db, struct arena *arena, int64_t account,
 		    struct contact **list_r); /* by name, address */
 
+/* Someone of ours: named, in the roster, written to or verified, or ourselves. Others are strangers: their
+ * keys are not asked for, and nothing is kept of what they announce. */
+bool contact_is_known(struct db *db, int64_t account, const char *jid);
+/* May learn that we are here, by receipts or empty messages (XEP-0184, 8): ourselves, those we named or wrote
+ * to, and those who see our presence. */
+bool contact_may_know(struct db *db, int64_t account, const char *jid);
+
 void contact_add(struct db *db, int64_t account, const char *jid, const char *name,
 		 int64_t now); /* also renames; NULL name keeps */
 void contact_know(struct db *db, int64_t account, const char *jid,

@@ -71,6 +71,14 @@ const void *db_blob(struct arena *arena, sqlite3_stmt *row, int column, size_t *
 /* A growing list in an arena: room for one more element; *list moves. */
 void *db_list_add(struct arena *arena, void *list_r, size_t *count, size_t *room, size_t size);
 
+/* That a row `c` of contact is someone of ours (contact.h); SQL. */
+#define CONTACT_WRITTEN_TO                                                                                   \
+	"EXISTS(SELECT 1 FROM message m WHERE m.account = c.account AND m.peer = c.jid AND m.sent <> 0)"
+#define CONTACT_OURSELVES "EXISTS(SELECT 1 FROM account a WHERE a.id = c.account AND a.jid = c.jid)"
+#define CONTACT_KNOWN                                                                                        \
+	"(c.name <> '' OR c.subscription <> '' OR c.roster_due <> 0 OR c.plain OR c.strict "                 \
+	"OR " CONTACT_OURSELVES " OR " CONTACT_WRITTEN_TO ")"
+
 /* schema.c: bring the database to the present schema, inside a transaction of its own. */
 bool schema_migrate(struct db *db, char **error_r);
 

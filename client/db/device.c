@@ -261,7 +261,7 @@ device_wanted(struct db *db, struct arena *arena, int64_t account, int64_t now, 
 	*list_r = NULL;
 	sqlite3_stmt *row =
 	    db_query(db,
-		     "SELECT jid, 0 FROM contact WHERE account = ?1 AND NOT blocked"
+		     "SELECT jid, 0 FROM contact c WHERE account = ?1 AND NOT blocked AND " CONTACT_KNOWN
 		     " AND (list_fetched IS NULL OR list_fetched < ?2) AND list_failed < ?3 ORDER BY id",
 		     INT(account), INT(now - age_ms), INT(now - FAILED_WAIT));
 	while (db_next(db, row))
@@ -269,7 +269,8 @@ device_wanted(struct db *db, struct arena *arena, int64_t account, int64_t now, 
 	row = db_query(
 	    db,
 	    "SELECT d.jid, d.device FROM device d JOIN contact c ON c.account = d.account AND c.jid = d.jid"
-	    " WHERE d.account = ?1 AND d.listed AND d.trust <> ?2 AND NOT c.blocked AND d.bundle_failed < ?3"
+	    " WHERE d.account = ?1 AND d.listed AND d.trust <> ?2 AND NOT c.blocked AND d.bundle_failed < ?3 "
+	    "AND " CONTACT_KNOWN
 	    " AND NOT EXISTS(SELECT 1 FROM bundle b WHERE b.account = d.account AND b.jid = d.jid"
 	    "  AND b.device = d.device AND b.source = 0 AND b.fetched >= ?4)"
 	    " AND NOT EXISTS(SELECT 1 FROM own_device o JOIN account a ON a.id = o.account"

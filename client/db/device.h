@@ -59,9 +59,9 @@ bool device_get(struct db *db, struct arena *arena, int64_t account, const char 
  * old one stopped. */
 void device_set_trust(struct db *db, int64_t account, const char *jid, uint32_t id, enum trust trust);
 
-/* What must be fetched, for the sync: lists of contacts never fetched or older than `age_ms`, of people that
- * messages wait for, and then bundles of listed devices likewise. A failed fetch is not asked for again
- * within an hour. */
+/* What must be fetched, for the sync: lists of known people (contact_is_known) never fetched or older than
+ * `age_ms`, of people that messages wait for, and then bundles of listed devices likewise. A failed fetch is
+ * not asked for again within an hour. */
 struct device_want {
 	const char *jid;
 	uint32_t device; /* 0: the device list */

@@ -332,12 +332,17 @@ test_completion(void **state)
 	home_write(&p->ana, JOSE, "hola", OUTBOX_READY);
 	assert_int_equal(home_carry(&p->ana, &p->jose), 1);
 	inbox_caught_up(p->jose.db, p->jose.omemo, p->jose.account, T0);
+	struct arena *arena = arena_new();
+	assert_null(home_post(&p->jose, arena)); /* a stranger is not told that someone is here */
+	db_begin(p->jose.db);
+	contact_add(p->jose.db, p->jose.account, ANA, "Ana", T0);
+	assert_true(db_commit(p->jose.db, NULL));
+	inbox_caught_up(p->jose.db, p->jose.omemo, p->jose.account, T0);
 	assert_int_equal(home_carry(&p->jose, &p->ana), 0);
 	assert_string_equal(home_read(&p->ana, JOSE), "");
 	inbox_caught_up(p->jose.db, p->jose.omemo, p->jose.account, T0);
 	struct outbox_item item;
 	assert_false(outbox_next(p->jose.db, p->jose.arena, p->jose.account, 0, &item)); /* once */
-	struct arena *arena = arena_new();
 	home_write(&p->ana, JOSE, "otra", OUTBOX_READY);
 	struct xml *message = home_post(&p->ana, arena);
 	struct xml *header = xml_find(xml_find(message, "encrypted", NULL), "header", NULL);

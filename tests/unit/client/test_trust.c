@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "client/db/contact.h"
 #include "client/db/history.h"
 #include "client/db/key.h"
 #include "client/omemo/uri.h"
@@ -445,6 +446,11 @@ test_wanted(void **state)
 	uint32_t ids[] = { omemo_device(p->jose.omemo), 77 };
 	home_write(&p->ana, "luz@bogota.example", "hola", OUTBOX_WAITING);
 	home_take_list(&p->ana, JOSE, ids, 2);
+	/* what strangers announce is not asked for */
+	assert_int_equal(device_wanted(p->ana.db, p->ana.arena, p->ana.account, T0, week, &list), 1);
+	db_begin(p->ana.db);
+	contact_add(p->ana.db, p->ana.account, JOSE, "José", T0);
+	assert_true(db_commit(p->ana.db, NULL));
 	assert_int_equal(device_wanted(p->ana.db, p->ana.arena, p->ana.account, T0, week, &list), 2);
 	assert_string_equal(list[0].jid, "luz@bogota.example");
 	assert_int_equal(list[0].device, 0);

@@ -1,0 +1,33 @@
+/*
+ * handle.h -- the inside of struct db, for db.c and statement.c alone.
+ */
+#ifndef CLIENT_DB_HANDLE_H
+#define CLIENT_DB_HANDLE_H
+
+#include <sqlite3.h>
+#include <stddef.h>
+
+enum {
+	STATEMENTS =
+	    512 /* places in the table of prepared statements; a power of two, far more than we have */
+};
+
+struct db {
+	sqlite3 *handle;
+	char *folder;
+	int writer;  /* fd of writer.lock */
+	char *error; /* NULL: all well */
+	int code;    /* SQLite's, of the first failure */
+	int depth;   /* transactions open, the outermost counted */
+	int doomed;  /* of them, how many were not really opened because of a failure */
+	size_t prepared;
+	struct {
+		const char *sql; /* the literal's address */
+		sqlite3_stmt *stmt;
+	} statements[STATEMENTS];
+};
+
+/* Remember the first failure only: what follows is its consequence. */
+void db_fail(struct db *db, int code);
+
+#endif
