@@ -1,13 +1,15 @@
 /*
- * control.c -- answers lazoctl(8) beside the database: what only the running relay knows, and what it must know at once.
+ * control.c -- answers lazoctl(8) beside the database: what only the running relay knows, and what it must
+ * know at once.
  *
  * {"verb":"status"}                                    version, uptime (s), sessions, rss (bytes)
  * {"verb":"sessions"}                                  jid, address, since (ms), available, priority of each
- * {"verb":"kick","jid":"ana@familia.example/casa"}     how many were closed; a bare address means all of its sessions
+ * {"verb":"kick","jid":"ana@familia.example/casa"}     how many were closed; a bare address means all of its
+ * sessions
  * {"verb":"account-changed","node":"ana","deleted":true}  a tool has written to the database
  *
- * Each answer is {"ok":true,...} or {"ok":false,"error":"..."}. Requests are at most 4 KiB and 16 callers are served at a time; a caller that
- * sends no line within 10 s is let go.
+ * Each answer is {"ok":true,...} or {"ok":false,"error":"..."}. Requests are at most 4 KiB and 16 callers are
+ * served at a time; a caller that sends no line within 10 s is let go.
  */
 #include "config.h"
 
@@ -78,17 +80,17 @@ verb_status(struct control *control, const json_t *request)
 {
 	(void)request;
 	return json_pack("{s:b, s:s, s:I, s:I, s:I}", "ok", 1, "version", LAZO_VERSION, "uptime",
-	    (json_int_t)((now_mono() - control->started) / 1000), "sessions",
-	    (json_int_t)router_session_count(control->router), "rss", resident_bytes());
+			 (json_int_t)((now_mono() - control->started) / 1000), "sessions",
+			 (json_int_t)router_session_count(control->router), "rss", resident_bytes());
 }
 
 static void
 describe(struct session *session, void *arg)
 {
-	json_array_append_new(arg,
-	    json_pack("{s:s, s:s, s:I, s:b, s:i}", "jid", session->text, "address",
-	        session->stream != NULL ? stream_peer(session->stream) : "", "since", (json_int_t)session->since,
-	        "available", session->available, "priority", session->priority));
+	json_array_append_new(arg, json_pack("{s:s, s:s, s:I, s:b, s:i}", "jid", session->text, "address",
+					     session->stream != NULL ? stream_peer(session->stream) : "",
+					     "since", (json_int_t)session->since, "available",
+					     session->available, "priority", session->priority));
 }
 
 static json_t *
@@ -134,7 +136,8 @@ verb_kick(struct control *control, const json_t *request)
 	}
 	free(kicking.found);
 	arena_free(&arena);
-	return valid ? json_pack("{s:b, s:I}", "ok", 1, "closed", (json_int_t)kicking.count) : failure("not an address");
+	return valid ? json_pack("{s:b, s:I}", "ok", 1, "closed", (json_int_t)kicking.count)
+		     : failure("not an address");
 }
 
 static json_t *

@@ -16,13 +16,17 @@
 #include "relay/version.h"
 
 const struct ctl_verb ctl_verbs[] = {
-	{ "user", "add", "JID", "make an account; its password is the first line of standard input", 1, 1, ctl_user_add },
+	{ "user", "add", "JID", "make an account; its password is the first line of standard input", 1, 1,
+	  ctl_user_add },
 	{ "user", "del", "JID", "remove an account with all that it holds", 1, 1, ctl_user_del },
-	{ "user", "password", "JID", "set a new password, from the first line of standard input", 1, 1, ctl_user_password },
-	{ "user", "list", "", "all accounts: address, created, last login, messages waiting", 0, 0, ctl_user_list },
+	{ "user", "password", "JID", "set a new password, from the first line of standard input", 1, 1,
+	  ctl_user_password },
+	{ "user", "list", "", "all accounts: address, created, last login, messages waiting", 0, 0,
+	  ctl_user_list },
 	{ "invite", NULL, "[JID]", "print a link for one new account", 0, 1, ctl_invite },
 	{ "session", "list", "", "who is connected", 0, 0, ctl_session_list },
-	{ "session", "kick", "JID", "close the sessions of an account, or one of them", 1, 1, ctl_session_kick },
+	{ "session", "kick", "JID", "close the sessions of an account, or one of them", 1, 1,
+	  ctl_session_kick },
 	{ "status", NULL, "", "the relay at a glance", 0, 0, ctl_status },
 	{ "features", NULL, "", "what the relay implements", 0, 0, ctl_features },
 	{ "check", NULL, "", "what is wrong, and what to do", 0, 0, ctl_check },
@@ -37,7 +41,7 @@ print_usage(FILE *out)
 	for (const struct ctl_verb *verb = ctl_verbs; verb->noun != NULL; verb++) {
 		char call[64];
 		snprintf(call, sizeof call, "%s%s%s %s", verb->noun, verb->verb != NULL ? " " : "",
-		    verb->verb != NULL ? verb->verb : "", verb->args);
+			 verb->verb != NULL ? verb->verb : "", verb->args);
 		fprintf(out, "  %-20s %s\n", call, verb->help);
 	}
 }

@@ -1,5 +1,6 @@
 /*
- * ctl/check.c -- what is wrong with this relay, and what to do about it: configuration, certificate, ports, disk, clock.
+ * ctl/check.c -- what is wrong with this relay, and what to do about it: configuration, certificate, ports,
+ * disk, clock.
  *
  * One finding a line: `ok`, `warning` or `error`, and a sentence. Exit 0 without errors, 78 with.
  */
@@ -43,8 +44,9 @@ find(struct checking *checking, enum level level, const char *about, const char 
 
 	if (level > checking->worst)
 		checking->worst = level;
-	ctl_print(checking->ctl, json_pack("{s:s, s:s, s:s}", "level", names[level], "about", about, "text", said), columns,
-	    false);
+	ctl_print(checking->ctl,
+		  json_pack("{s:s, s:s, s:s}", "level", names[level], "about", about, "text", said), columns,
+		  false);
 }
 
 static bool
@@ -78,12 +80,13 @@ check_certificate(struct checking *checking)
 	tls_unref(&tls);
 	if (!names_host(conf->certificate, conf->host))
 		find(checking, WRONG, "certificate",
-		    arena_printf(arena, "%s is not for %s: clients will refuse it", conf->certificate, conf->host));
+		     arena_printf(arena, "%s is not for %s: clients will refuse it", conf->certificate,
+				  conf->host));
 	else if (left < 0)
 		find(checking, WRONG, "certificate", "has expired: get a new one and send lazod SIGHUP");
 	else
 		find(checking, left < 14 ? WARNING : FINE, "certificate",
-		    arena_printf(arena, "valid for %d more days", (int)left));
+		     arena_printf(arena, "valid for %d more days", (int)left));
 }
 
 static void
@@ -95,7 +98,8 @@ check_ports(struct checking *checking, struct loop *loop, const struct conf_list
 		if (listener == NULL)
 			find(checking, WRONG, "ports", error);
 		else
-			find(checking, FINE, "ports", arena_printf(checking->ctl->arena, "%s is free", list->items[i]));
+			find(checking, FINE, "ports",
+			     arena_printf(checking->ctl->arena, "%s is free", list->items[i]));
 		free(error);
 		listener_free(&listener);
 	}
@@ -109,12 +113,18 @@ check_disk(struct checking *checking)
 	const char *data = checking->ctl->conf->data;
 
 	if (statvfs(data, &disk) != 0) {
-		find(checking, WARNING, "disk", arena_printf(checking->ctl->arena, "%s: not there yet", data));
+		find(checking, WARNING, "disk",
+		     arena_printf(checking->ctl->arena, "%s: not there yet", data));
 		return;
 	}
 	room = (uint64_t)disk.f_bavail * disk.f_frsize;
-	find(checking, room < SPACE_NONE ? WRONG : room < SPACE_LOW ? WARNING : FINE, "disk",
-	    arena_printf(checking->ctl->arena, "%llu MiB free at %s", (unsigned long long)(room >> 20), data));
+	find(checking,
+	     room < SPACE_NONE  ? WRONG
+	     : room < SPACE_LOW ? WARNING
+				: FINE,
+	     "disk",
+	     arena_printf(checking->ctl->arena, "%llu MiB free at %s", (unsigned long long)(room >> 20),
+			  data));
 }
 
 static void
@@ -123,7 +133,9 @@ check_clock(struct checking *checking)
 	bool sensible = now_wall() > SENSIBLE;
 
 	find(checking, sensible ? FINE : WRONG, "clock",
-	    sensible ? "plausible" : "is years behind: certificates and expiry depend on it; set it, or run an NTP client");
+	     sensible
+		 ? "plausible"
+		 : "is years behind: certificates and expiry depend on it; set it, or run an NTP client");
 }
 
 int

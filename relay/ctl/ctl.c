@@ -61,12 +61,13 @@ ctl_store(struct ctl *ctl, int *exit_r)
 	if (ctl->store != NULL)
 		return ctl->store;
 	if (access(ctl->conf->data, F_OK) == 0 && eaccess(ctl->conf->data, W_OK | X_OK) != 0) {
-		*exit_r = ctl_complain(EX_NOPERM, "%s: %s; run this as the relay's user or as root", ctl->conf->data,
-		    strerror(errno));
+		*exit_r = ctl_complain(EX_NOPERM, "%s: %s; run this as the relay's user or as root",
+				       ctl->conf->data, strerror(errno));
 		return NULL;
 	}
 	if (!become_owner(ctl->conf->data)) {
-		*exit_r = ctl_complain(EX_NOPERM, "cannot become the owner of %s: %s", ctl->conf->data, strerror(errno));
+		*exit_r = ctl_complain(EX_NOPERM, "cannot become the owner of %s: %s", ctl->conf->data,
+				       strerror(errno));
 		return NULL;
 	}
 	ctl->store = store_open_tool(ctl->conf->data, &error);
@@ -176,7 +177,8 @@ ctl_call(struct ctl *ctl, json_t *request)
 void
 ctl_changed(struct ctl *ctl, const char *node, bool deleted)
 {
-	json_decref(ctl_call(ctl, json_pack("{s:s, s:s, s:b}", "verb", "account-changed", "node", node, "deleted", deleted)));
+	json_decref(ctl_call(
+	    ctl, json_pack("{s:s, s:s, s:b}", "verb", "account-changed", "node", node, "deleted", deleted)));
 }
 
 /* Input. */
@@ -220,7 +222,8 @@ ctl_password(void)
 	line[strcspn(line, "\r\n")] = '\0';
 	if (got && line[0] != '\0' && strlen(line) <= PASSWORD_MAX)
 		return line;
-	ctl_complain(0, "no password: it is the first line of standard input, at most %d bytes", PASSWORD_MAX);
+	ctl_complain(0, "no password: it is the first line of standard input, at most %d bytes",
+		     PASSWORD_MAX);
 	cleanse(line, PASSWORD_MAX + 2);
 	free(line);
 	return NULL;

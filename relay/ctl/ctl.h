@@ -1,8 +1,10 @@
 /*
- * ctl/ctl.h -- what the verbs of lazoctl(8) share: the configuration, the database, the running relay, and one way to print.
+ * ctl/ctl.h -- what the verbs of lazoctl(8) share: the configuration, the database, the running relay, and
+ * one way to print.
  *
- * A verb is a row of ctl_verbs[] and a function in ctl/NOUN.c; it returns the exit code. Records are JSON objects: --json prints
- * them as they are, one a line; without it the values of `columns` are printed in their order.
+ * A verb is a row of ctl_verbs[] and a function in ctl/NOUN.c; it returns the exit code. Records are JSON
+ * objects: --json prints them as they are, one a line; without it the values of `columns` are printed in
+ * their order.
  */
 #ifndef RELAY_CTL_CTL_H
 #define RELAY_CTL_CTL_H
@@ -34,7 +36,7 @@ struct ctl_verb {
 	const char *noun, *verb; /* verb NULL: the noun says it all */
 	const char *args;        /* for the usage */
 	const char *help;
-	int least, most;         /* arguments */
+	int least, most; /* arguments */
 	int (*fn)(struct ctl *ctl, char **args, int count);
 };
 extern const struct ctl_verb ctl_verbs[]; /* ends with noun NULL */
@@ -52,7 +54,8 @@ void ctl_changed(struct ctl *ctl, const char *node, bool deleted);
 
 /* An account's address at this relay: its node part, or NULL (said why). */
 const char *ctl_node(struct ctl *ctl, const char *jid);
-/* First line of standard input; without echo from a terminal. cleanse() and free() it. NULL: none (said why). */
+/* First line of standard input; without echo from a terminal. cleanse() and free() it. NULL: none (said why).
+ */
 char *ctl_password(void);
 
 /* Takes the record. Text without labels: one line, values between tabs; with: a line `name: value` each. */

@@ -26,7 +26,8 @@ ctl_features(struct ctl *ctl, char **args, int count)
 	(void)count;
 	for (const struct feature *const *at = feature_table; *at != NULL; at++)
 		ctl_print(ctl,
-		    json_pack("{s:s, s:s, s:o}", "name", (*at)->name, "spec", (*at)->spec, "announced", namespaces(*at)),
-		    columns, false);
+			  json_pack("{s:s, s:s, s:o}", "name", (*at)->name, "spec", (*at)->spec, "announced",
+				    namespaces(*at)),
+			  columns, false);
 	return EX_OK;
 }

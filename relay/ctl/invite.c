@@ -49,10 +49,12 @@ print_invitation(struct ctl *ctl, const char *node, const char *token, int64_t e
 		buf_adds(&uri, "@");
 	}
 	add_escaped(&uri, ctl->conf->host);
-	/* With an address, ibr=y tells apps that would only add a contact that an account may be made with it. */
+	/* With an address, ibr=y tells apps that would only add a contact that an account may be made with
+	 * it. */
 	buf_printf(&uri, "?register;preauth=%s%s", token, node != NULL ? ";ibr=y" : "");
-	ctl_print(ctl, json_pack("{s:s, s:s, s:o}", "uri", uri.data, "token", token, "expires", ctl_time(expires)), columns,
-	    true);
+	ctl_print(ctl,
+		  json_pack("{s:s, s:s, s:o}", "uri", uri.data, "token", token, "expires", ctl_time(expires)),
+		  columns, true);
 	buf_free(&uri);
 }
 
@@ -70,8 +72,10 @@ ctl_invite(struct ctl *ctl, char **args, int count)
 	if (count > 0 && node == NULL)
 		return EX_USAGE;
 	if (ctl->conf->registration == REGISTRATION_CLOSED)
-		return ctl_complain(EX_CONFIG, "nobody can use an invitation while registration is closed: "
-					       "set registration = invite in %s", ctl->conf->path);
+		return ctl_complain(EX_CONFIG,
+				    "nobody can use an invitation while registration is closed: "
+				    "set registration = invite in %s",
+				    ctl->conf->path);
 	if (ctl_store(ctl, &code) == NULL)
 		return code;
 	if (node != NULL)
@@ -80,8 +84,11 @@ ctl_invite(struct ctl *ctl, char **args, int count)
 		return ctl_complain(EX_EXISTS, "%s exists", args[0]);
 	random_id(token);
 	txn = txn_new(ctl->store);
-	txn_add(txn,
-	    &(struct op){ .kind = OP_INVITE_NEW, .account = node, .token = token, .time = now, .expires = now + VALID_MS });
+	txn_add(txn, &(struct op){ .kind = OP_INVITE_NEW,
+				   .account = node,
+				   .token = token,
+				   .time = now,
+				   .expires = now + VALID_MS });
 	result = ctl_commit(&txn);
 	if (result == TXN_COMMITTED)
 		print_invitation(ctl, node, token, now + VALID_MS);

@@ -19,7 +19,8 @@ ctl_session_list(struct ctl *ctl, char **args, int count)
 	(void)count;
 	json_array_foreach(json_object_get(reply, "sessions"), index, session)
 	{
-		json_object_set_new(session, "since", ctl_time(json_integer_value(json_object_get(session, "since"))));
+		json_object_set_new(session, "since",
+				    ctl_time(json_integer_value(json_object_get(session, "since"))));
 		ctl_print(ctl, json_incref(session), columns, false);
 	}
 	json_decref(reply);

@@ -22,8 +22,9 @@ add_pending(void *arg, bool failed, const struct account_row *rows, size_t count
 int
 ctl_status(struct ctl *ctl, char **args, int count)
 {
-	static const char *const columns[] = { "running", "version", "uptime", "sessions", "peers", "queued", "held",
-		"accounts", "pending", "rss", NULL };
+	static const char *const columns[] = { "running", "version", "uptime", "sessions",
+					       "peers",   "queued",  "held",   "accounts",
+					       "pending", "rss",     NULL };
 	json_t *status = ctl_call(ctl, json_pack("{s:s}", "verb", "status"));
 	bool running = status != NULL;
 	int code;
@@ -31,7 +32,8 @@ ctl_status(struct ctl *ctl, char **args, int count)
 	(void)args;
 	(void)count;
 	if (!running)
-		status = json_pack("{s:s, s:i, s:i, s:i}", "version", LAZO_VERSION, "uptime", 0, "sessions", 0, "rss", 0);
+		status = json_pack("{s:s, s:i, s:i, s:i}", "version", LAZO_VERSION, "uptime", 0, "sessions",
+				   0, "rss", 0);
 	json_object_del(status, "ok");
 	json_object_set_new(status, "running", json_boolean(running));
 	/* Nothing is held for other relays before there is a stream to any. */

@@ -1,8 +1,8 @@
 /*
  * ctl/user.c -- accounts: add, del, password, list.
  *
- * Keys are made here from the password, which goes nowhere else. A deleted account's contacts lose their subscriptions to it in the same transaction, so
- * that whoever gets the address next is a stranger to them.
+ * Keys are made here from the password, which goes nowhere else. A deleted account's contacts lose their
+ * subscriptions to it in the same transaction, so that whoever gets the address next is a stranger to them.
  */
 #include "config.h"
 
@@ -122,11 +122,10 @@ contact_read(void *arg, bool failed, const struct account_view *view)
 			continue;
 		row.flags &= ROSTER_VISIBLE;
 		row.request = NULL;
-		txn_add(leaving->txn,
-		    &(struct op){ .kind = row.flags != 0 ? OP_ROSTER_SET : OP_ROSTER_DEL,
-			.account = forgetting->node,
-			.peer = leaving->jid,
-			.roster = &row });
+		txn_add(leaving->txn, &(struct op){ .kind = row.flags != 0 ? OP_ROSTER_SET : OP_ROSTER_DEL,
+						    .account = forgetting->node,
+						    .peer = leaving->jid,
+						    .roster = &row });
 	}
 }
 
@@ -149,8 +148,9 @@ ctl_user_del(struct ctl *ctl, char **args, int count)
 	leaving.txn = txn_new(ctl->store);
 	for (size_t i = 0; i < leaving.count; i++)
 		read_account(ctl->store, leaving.contacts[i], contact_read,
-		    &(struct forgetting){ .leaving = &leaving, .node = leaving.contacts[i] });
-	txn_add(leaving.txn, &(struct op){ .kind = OP_ACCOUNT_DEL, .account = leaving.node, .time = now_wall() });
+			     &(struct forgetting){ .leaving = &leaving, .node = leaving.contacts[i] });
+	txn_add(leaving.txn,
+		&(struct op){ .kind = OP_ACCOUNT_DEL, .account = leaving.node, .time = now_wall() });
 	result = ctl_commit(&leaving.txn);
 	if (result == TXN_COMMITTED) {
 		ctl_changed(ctl, leaving.node, true);
@@ -170,11 +170,11 @@ print_accounts(void *arg, bool failed, const struct account_row *rows, size_t co
 		ctl_complain(0, "the database could not be read");
 	for (size_t i = 0; i < count; i++)
 		ctl_print(ctl,
-		    json_pack("{s:s, s:o, s:o, s:I}", "jid",
-		        arena_printf(ctl->arena, "%s@%s", rows[i].node, ctl->conf->host), "created",
-		        ctl_time(rows[i].created), "last", ctl_time(rows[i].last), "pending",
-		        (json_int_t)rows[i].pending),
-		    columns, false);
+			  json_pack("{s:s, s:o, s:o, s:I}", "jid",
+				    arena_printf(ctl->arena, "%s@%s", rows[i].node, ctl->conf->host),
+				    "created", ctl_time(rows[i].created), "last", ctl_time(rows[i].last),
+				    "pending", (json_int_t)rows[i].pending),
+			  columns, false);
 }
 
 int

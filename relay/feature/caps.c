@@ -1,11 +1,13 @@
 /*
- * feature/caps.c -- entity capabilities (XEP-0115 1.6.0): the relay's own in its stream features, its clients' in a bounded cache.
+ * feature/caps.c -- entity capabilities (XEP-0115 1.6.0): the relay's own in its stream features, its
+ * clients' in a bounded cache.
  *
- * A client's presence names a hash of what it supports. The first session that brings an unknown hash is asked once (disco#info); its answer
- * counts for all others only when it hashes to that value, else for this session alone (section 8.2: nobody can speak for another client). An answer
- * is matched by its 128-bit id and by the session that was asked.
- * Promises: at most one question outstanding a hash; entries without sessions are kept, least recently used go first, at most CAPS_IDLE_MAX.
- * Never: waits for an answer; a client that does not answer is simply sent no notifications.
+ * A client's presence names a hash of what it supports. The first session that brings an unknown hash is
+ * asked once (disco#info); its answer counts for all others only when it hashes to that value, else for this
+ * session alone (section 8.2: nobody can speak for another client). An answer is matched by its 128-bit id
+ * and by the session that was asked. Promises: at most one question outstanding a hash; entries without
+ * sessions are kept, least recently used go first, at most CAPS_IDLE_MAX. Never: waits for an answer; a
+ * client that does not answer is simply sent no notifications.
  */
 #include "config.h"
 
@@ -21,6 +23,7 @@
 #include "proto/ns.h"
 #include "proto/stanza.h"
 #include "proto/xml.h"
+#include "relay/feature/caps_cache.h"
 #include "relay/feature/caps_hash.h"
 #include "relay/feature/caps_set.h"
 #include "relay/feature/disco.h"
@@ -34,29 +37,14 @@
 #define OWN_NODE "urn:lazo:relay"
 
 enum {
-	BUCKETS = 256,
-	CAPS_IDLE_MAX = 512,   /* known versions that no session uses now */
 	ATTR_MAX = 512,        /* bytes of node and ver that are worth keeping */
 	ANSWER_WITHIN = 20000, /* ms before another session of the same version is asked */
-};
-
-struct caps_entry {
-	struct caps_entry *next; /* of the bucket */
-	char *key;               /* "hash\nver", or "\nfull JID\n..." of one that cannot be shared */
-	char *node_ver;          /* what the question names */
-	struct caps_set *set;    /* NULL: not known yet */
-	unsigned refs;           /* sessions that announce it */
-	uint64_t used;           /* order of last use */
-	char id[ID_LEN + 1];     /* of the outstanding question; "": none */
-	char *asked;             /* full JID that was asked last; NULL: nobody */
 };
 
 struct caps {
 	struct router *router;
 	struct timer *timer; /* runs while questions are outstanding */
-	struct caps_entry *buckets[BUCKETS];
-	size_t idle;
-	uint64_t clock;
+	struct caps_cache cache;
 	char own[CAPS_HASH_MAX]; /* "": not computed yet */
 };
 
@@ -66,108 +54,23 @@ caps_state(const struct router *router)
 	return router_state(router, &feature_caps);
 }
 
-/* The cache. */
-
-static struct caps_entry **
-bucket_of(struct caps *caps, const char *key)
-{
-	uint32_t hash = 2166136261u; /* FNV-1a; a client that makes chains long slows only look-ups in 1/256 of a bounded table */
-
-	for (const char *c = key; *c != '\0'; c++)
-		hash = (hash ^ (unsigned char)*c) * 16777619u;
-	return &caps->buckets[hash % BUCKETS];
-}
-
-static struct caps_entry *
-entry_find(struct caps *caps, const char *key)
-{
-	struct caps_entry *entry = *bucket_of(caps, key);
-
-	while (entry != NULL && strcmp(entry->key, key) != 0)
-		entry = entry->next;
-	return entry;
-}
-
-static void
-entry_free(struct caps *caps, struct caps_entry *entry)
-{
-	struct caps_entry **at = bucket_of(caps, entry->key);
-
-	while (*at != entry)
-		at = &(*at)->next;
-	*at = entry->next;
-	caps_set_unref(&entry->set);
-	free(entry->key);
-	free(entry->node_ver);
-	free(entry->asked);
-	free(entry);
-}
-
-static void
-evict_oldest(struct caps *caps)
-{
-	struct caps_entry *oldest = NULL;
-
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct caps_entry *entry = caps->buckets[i]; entry != NULL; entry = entry->next)
-			if (entry->refs == 0 && (oldest == NULL || entry->used < oldest->used))
-				oldest = entry;
-	if (oldest != NULL) {
-		entry_free(caps, oldest);
-		caps->idle--;
-	}
-}
-
-static struct caps_entry *
-entry_take(struct caps *caps, const char *key, const char *node_ver)
-{
-	struct caps_entry *entry = entry_find(caps, key);
-
-	if (entry == NULL) {
-		struct caps_entry **bucket = bucket_of(caps, key);
-		entry = xcalloc(1, sizeof *entry);
-		entry->key = xstrdup(key);
-		entry->node_ver = xstrdup(node_ver);
-		entry->next = *bucket;
-		*bucket = entry;
-	} else if (entry->refs == 0) {
-		caps->idle--;
-	}
-	entry->refs++;
-	entry->used = ++caps->clock;
-	return entry;
-}
-
-/* The session announces `entry` no longer. What is unknown or counts for one session only is not kept. */
-static void
-entry_release(struct caps *caps, struct caps_entry *entry)
-{
-	if (--entry->refs > 0)
-		return;
-	if (entry->set == NULL || entry->key[0] == '\n') {
-		entry_free(caps, entry);
-		return;
-	}
-	if (++caps->idle > CAPS_IDLE_MAX)
-		evict_oldest(caps);
-}
-
 static void
 session_set_key(struct caps *caps, struct session *session, struct caps_entry *entry)
 {
-	struct caps_entry *old = session->caps != NULL ? entry_find(caps, session->caps) : NULL;
+	struct caps_entry *old = session->caps != NULL ? caps_cache_find(&caps->cache, session->caps) : NULL;
 
 	free(session->caps);
 	session->caps = entry != NULL ? xstrdup(entry->key) : NULL;
 	if (old != NULL)
-		entry_release(caps, old);
+		caps_cache_release(&caps->cache, old);
 }
 
 struct caps_set *
 caps_of(const struct session *session)
 {
-	struct caps_entry *entry =
-	    session->caps != NULL ? entry_find(caps_state(session->router), session->caps) : NULL;
+	struct caps_entry *entry = session->caps != NULL
+				       ? caps_cache_find(&caps_state(session->router)->cache, session->caps)
+				       : NULL;
 
 	return entry != NULL ? entry->set : NULL;
 }
@@ -222,16 +125,21 @@ ask_next(struct caps *caps, struct caps_entry *entry)
 		ask(caps, entry, search.found);
 }
 
-/* Nobody is asked twice for the same presence: entries left without an answer wait for the next session that announces them. */
+/* Nobody is asked twice for the same presence: entries left without an answer wait for the next session that
+ * announces them. */
+static void
+ask_again(struct caps_entry *entry, void *arg)
+{
+	if (entry->id[0] != '\0' && entry->set == NULL)
+		ask_next(arg, entry);
+}
+
 static void
 caps_overdue(void *arg)
 {
 	struct caps *caps = arg;
 
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct caps_entry *entry = caps->buckets[i]; entry != NULL; entry = entry->next)
-			if (entry->id[0] != '\0' && entry->set == NULL)
-				ask_next(caps, entry);
+	caps_cache_each(&caps->cache, ask_again, caps);
 }
 
 struct greeting {
@@ -252,14 +160,14 @@ static void
 learn_private(struct caps *caps, struct caps_entry *entry, struct session *session, const struct xml *query)
 {
 	char *key = xasprintf("\n%s\n%s", session->text, entry->node_ver);
-	struct caps_entry *own = entry_take(caps, key, entry->node_ver);
+	struct caps_entry *own = caps_cache_take(&caps->cache, key, entry->node_ver);
 
 	if (own->set == NULL)
 		own->set = caps_set_new(query);
 	entry->refs++; /* so that letting go of it here cannot free it */
 	session_set_key(caps, session, own);
 	ask_next(caps, entry);
-	entry_release(caps, entry);
+	caps_cache_release(&caps->cache, entry);
 	free(key);
 	if (session->available)
 		pubsub_greet(session, NULL);
@@ -277,7 +185,8 @@ verified(struct arena *arena, const struct caps_entry *entry, const struct xml *
 		return false;
 	memcpy(name, entry->key, (size_t)(end - entry->key));
 	name[end - entry->key] = '\0';
-	return caps_hash_kind(name, &kind) && caps_hash(arena, query, kind, hash) && strcmp(hash, end + 1) == 0;
+	return caps_hash_kind(name, &kind) && caps_hash(arena, query, kind, hash) &&
+	       strcmp(hash, end + 1) == 0;
 }
 
 static enum verdict
@@ -291,16 +200,17 @@ caps_answer(struct event *event, void *state)
 
 	if (session == NULL || session->caps == NULL || id == NULL)
 		return PASS;
-	entry = entry_find(caps, session->caps);
-	if (entry == NULL || entry->set != NULL || strcmp(entry->id, id) != 0 || strcmp(entry->asked, session->text) != 0)
+	entry = caps_cache_find(&caps->cache, session->caps);
+	if (entry == NULL || entry->set != NULL || strcmp(entry->id, id) != 0 ||
+	    strcmp(entry->asked, session->text) != 0)
 		return PASS;
 	query = iq_type(event->stanza) == IQ_RESULT ? xml_find(event->stanza, "query", NS_DISCO_INFO) : NULL;
-	if (query != NULL && (entry->key[0] == '\n' || verified(event->arena, entry, query))) {
+	if (query != NULL && (!caps_entry_is_shared(entry) || verified(event->arena, entry, query))) {
 		struct greeting greeting = { .key = session->caps };
 		entry->set = caps_set_new(query);
 		entry->id[0] = '\0';
 		router_each_session(caps->router, greet, &greeting);
-	} else if (entry->key[0] == '\n') {
+	} else if (!caps_entry_is_shared(entry)) {
 		entry->set = caps_set_new(NULL);
 	} else {
 		learn_private(caps, entry, session, query);
@@ -310,7 +220,7 @@ caps_answer(struct event *event, void *state)
 
 /* Announcements. */
 
-struct change { /* in the event's arena */
+struct change {             /* in the event's arena */
 	const char *before; /* key that the session had; NULL: none */
 	bool available;     /* it was available already, so that POINT_AVAILABLE does not come */
 };
@@ -321,8 +231,10 @@ announced(struct event *event, void *arg)
 	struct caps *caps = caps_state(event->router);
 	const struct change *change = arg;
 	struct session *session = event->origin;
-	struct caps_entry *entry = session != NULL && session->caps != NULL ? entry_find(caps, session->caps) : NULL;
-	struct caps_entry *before = change->before != NULL ? entry_find(caps, change->before) : NULL;
+	struct caps_entry *entry =
+	    session != NULL && session->caps != NULL ? caps_cache_find(&caps->cache, session->caps) : NULL;
+	struct caps_entry *before =
+	    change->before != NULL ? caps_cache_find(&caps->cache, change->before) : NULL;
 
 	if (entry != NULL && entry->set == NULL && entry->id[0] == '\0')
 		ask(caps, entry, session);
@@ -330,7 +242,8 @@ announced(struct event *event, void *arg)
 		pubsub_greet(session, before != NULL ? before->set : NULL);
 }
 
-/* The cache key of a <c/>: shared when its hash can be checked, else the session's own (5.4, 2.3; legacy format: appendix). */
+/* The cache key of a <c/>: shared when its hash can be checked, else the session's own (5.4, 2.3; legacy
+ * format: appendix). */
 static char *
 key_of(const struct session *session, const struct xml *c)
 {
@@ -363,10 +276,11 @@ caps_presence(struct event *event, void *state)
 	}
 	if (session->caps == NULL || strcmp(session->caps, key) != 0) {
 		struct change *change = arena_alloc(event->arena, sizeof *change);
-		const char *node_ver = arena_printf(event->arena, "%s#%s", xml_attr(c, "node"), xml_attr(c, "ver"));
+		const char *node_ver =
+		    arena_printf(event->arena, "%s#%s", xml_attr(c, "node"), xml_attr(c, "ver"));
 		change->before = session->caps != NULL ? arena_strdup(event->arena, session->caps) : NULL;
 		change->available = session->available;
-		session_set_key(caps, session, entry_take(caps, key, node_ver));
+		session_set_key(caps, session, caps_cache_take(&caps->cache, key, node_ver));
 		event_after(event, announced, change);
 	}
 	free(key);
@@ -378,13 +292,14 @@ caps_gone(struct event *event, void *state)
 {
 	struct caps *caps = state;
 	struct session *session = event->origin;
-	struct caps_entry *entry = session->caps != NULL ? entry_find(caps, session->caps) : NULL;
+	struct caps_entry *entry =
+	    session->caps != NULL ? caps_cache_find(&caps->cache, session->caps) : NULL;
 
 	if (entry != NULL && entry->id[0] != '\0' && strcmp(entry->asked, session->text) == 0) {
 		entry->refs++;
 		session_set_key(caps, session, NULL);
 		ask_next(caps, entry);
-		entry_release(caps, entry);
+		caps_cache_release(&caps->cache, entry);
 	} else {
 		session_set_key(caps, session, NULL);
 	}
@@ -412,7 +327,7 @@ caps_is_own_node(struct router *router, const char *node)
 	size_t len = sizeof OWN_NODE - 1;
 
 	return strncmp(node, OWN_NODE, len) == 0 && node[len] == '#' &&
-	    strcmp(node + len + 1, own_ver(caps_state(router))) == 0;
+	       strcmp(node + len + 1, own_ver(caps_state(router))) == 0;
 }
 
 static void
@@ -443,9 +358,7 @@ caps_free(void *state)
 {
 	struct caps *caps = state;
 
-	for (size_t i = 0; i < BUCKETS; i++)
-		while (caps->buckets[i] != NULL)
-			entry_free(caps, caps->buckets[i]);
+	caps_cache_clear(&caps->cache);
 	timer_free(&caps->timer);
 	free(caps);
 }

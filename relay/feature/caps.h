@@ -1,5 +1,6 @@
 /*
- * feature/caps.h -- which pubsub nodes a session wants to hear of, as its entity capabilities tell (XEP-0115, XEP-0060 9.2).
+ * feature/caps.h -- which pubsub nodes a session wants to hear of, as its entity capabilities tell (XEP-0115,
+ * XEP-0060 9.2).
  */
 #ifndef RELAY_FEATURE_CAPS_H
 #define RELAY_FEATURE_CAPS_H
@@ -10,7 +11,8 @@
 struct router;
 struct session;
 
-/* The nodes N for which a client announced N+notify. Immutable, counted, shared by all sessions of one version of one client. */
+/* The nodes N for which a client announced N+notify. Immutable, counted, shared by all sessions of one
+ * version of one client. */
 struct caps_set;
 struct caps_set *caps_set_ref(struct caps_set *set); /* NULL is allowed */
 void caps_set_unref(struct caps_set **set);

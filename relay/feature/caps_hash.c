@@ -1,5 +1,6 @@
 /*
- * feature/caps_hash.c -- the verification string of entity capabilities (XEP-0115 1.6.0 section 5). Pure: no state, no clock, no socket.
+ * feature/caps_hash.c -- the verification string of entity capabilities (XEP-0115 1.6.0 section 5). Pure: no
+ * state, no clock, no socket.
  */
 #include "config.h"
 
@@ -15,7 +16,9 @@
 #include "proto/ns.h"
 #include "proto/xml.h"
 
-enum { LIST_MAX = 1024 }; /* identities, features, fields or values of one answer; 256 KiB hold no honest answer with more */
+enum {
+	LIST_MAX = 1024
+}; /* identities, features, fields or values of one answer; 256 KiB hold no honest answer with more */
 
 /* What is sorted: identities by three keys, all else by the first alone. */
 struct entry {
@@ -80,8 +83,8 @@ put_identities(struct arena *arena, const struct xml *query, struct buf *out)
 	     node = xml_next(node, "identity", NS_DISCO_INFO)) {
 		const char *name = xml_attr(node, "name");
 		struct entry entry = { .key = { xml_attr(node, "category"), xml_attr(node, "type"),
-					   xml_attr_ns(node, "lang", NS_XML) },
-			.name = name != NULL ? name : "" };
+						xml_attr_ns(node, "lang", NS_XML) },
+				       .name = name != NULL ? name : "" };
 		if (!list_add(arena, &list, entry))
 			return false;
 	}
@@ -172,9 +175,11 @@ put_forms(struct arena *arena, const struct xml *query, struct buf *out)
 {
 	struct list list = { .count = 0 };
 
-	for (const struct xml *form = xml_find(query, "x", NS_FORM); form != NULL; form = xml_next(form, "x", NS_FORM))
+	for (const struct xml *form = xml_find(query, "x", NS_FORM); form != NULL;
+	     form = xml_next(form, "x", NS_FORM))
 		if (form_counts(form) &&
-		    !list_add(arena, &list, (struct entry){ .key = { form_type(arena, form) }, .node = form }))
+		    !list_add(arena, &list,
+			      (struct entry){ .key = { form_type(arena, form) }, .node = form }))
 			return false;
 	list_sort(&list);
 	for (size_t i = 0; i < list.count; i++)
@@ -190,7 +195,7 @@ caps_hash(struct arena *arena, const struct xml *query, enum digest kind, char o
 	struct buf text = { .data = NULL };
 	uint8_t hash[DIGEST_MAX];
 	bool fine = put_identities(arena, query, &text) && put_features(arena, query, &text) &&
-	    put_forms(arena, query, &text);
+		    put_forms(arena, query, &text);
 
 	if (fine) {
 		digest(kind, text.data != NULL ? text.data : "", text.len, hash);

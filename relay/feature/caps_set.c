@@ -89,5 +89,5 @@ bool
 caps_set_has(const struct caps_set *set, const char *node)
 {
 	return set != NULL && set->count > 0 &&
-	    bsearch(&node, set->nodes, set->count, sizeof set->nodes[0], by_text) != NULL;
+	       bsearch(&node, set->nodes, set->count, sizeof set->nodes[0], by_text) != NULL;
 }

@@ -1,9 +1,11 @@
 /*
- * feature/disco.c -- service discovery of the host and of accounts (XEP-0030 2.5.0), derived from the feature table.
+ * feature/disco.c -- service discovery of the host and of accounts (XEP-0030 2.5.0), derived from the feature
+ * table.
  *
- * Promises: nothing is announced that no feature implements; an account's info goes only to its owner and to contacts who may see its
- * presence, so that addresses cannot be harvested (section 8); its items are the pubsub nodes that the asker may read; no
- * resource is ever listed. An account that shows the asker nothing and one that does not exist give the same service-unavailable.
+ * Promises: nothing is announced that no feature implements; an account's info goes only to its owner and to
+ * contacts who may see its presence, so that addresses cannot be harvested (section 8); its items are the
+ * pubsub nodes that the asker may read; no resource is ever listed. An account that shows the asker nothing
+ * and one that does not exist give the same service-unavailable.
  */
 #include "config.h"
 
@@ -84,7 +86,8 @@ account_info(struct event *event, struct xml *query)
 
 	add_identity(event->arena, query, "account", "registered", NULL);
 	add_identity(event->arena, query, "pubsub", "pep", NULL);
-	for (const struct feature *const *feature = router_features(event->router); *feature != NULL; feature++)
+	for (const struct feature *const *feature = router_features(event->router); *feature != NULL;
+	     feature++)
 		collect(&names, (*feature)->disco_account);
 	add_features(event->arena, query, &names);
 }
@@ -130,9 +133,8 @@ host_items(struct event *event, void *state)
 static bool
 sees_account(const struct event *event)
 {
-	return event->target != NULL &&
-	    (account_is_self(event->target, &event->from) ||
-	        (account_flags(event->target, &event->from) & ROSTER_FROM) != 0);
+	return event->target != NULL && (account_is_self(event->target, &event->from) ||
+					 (account_flags(event->target, &event->from) & ROSTER_FROM) != 0);
 }
 
 static enum verdict
@@ -149,8 +151,8 @@ account_disco_info(struct event *event, void *state)
 	if (node == NULL)
 		account_info(event, query);
 	else if (!pubsub_disco_info(event, node, query))
-		return event_reject(event, sees_account(event) ? STANZA_ITEM_NOT_FOUND : STANZA_SERVICE_UNAVAILABLE,
-		    NULL);
+		return event_reject(
+		    event, sees_account(event) ? STANZA_ITEM_NOT_FOUND : STANZA_SERVICE_UNAVAILABLE, NULL);
 	event_reply(event, result);
 	return HANDLED;
 }
@@ -178,8 +180,16 @@ static const char *const disco[] = { NS_DISCO_INFO, NS_DISCO_ITEMS, NULL };
 static const struct iq_handler handlers[] = {
 	{ .name = "query", .ns = NS_DISCO_INFO, .types = ON_GET, .scopes = TO_HOST, .fn = host_info },
 	{ .name = "query", .ns = NS_DISCO_ITEMS, .types = ON_GET, .scopes = TO_HOST, .fn = host_items },
-	{ .name = "query", .ns = NS_DISCO_INFO, .types = ON_GET, .scopes = TO_SELF | TO_ACCOUNT, .fn = account_disco_info },
-	{ .name = "query", .ns = NS_DISCO_ITEMS, .types = ON_GET, .scopes = TO_SELF | TO_ACCOUNT, .fn = account_disco_items },
+	{ .name = "query",
+	  .ns = NS_DISCO_INFO,
+	  .types = ON_GET,
+	  .scopes = TO_SELF | TO_ACCOUNT,
+	  .fn = account_disco_info },
+	{ .name = "query",
+	  .ns = NS_DISCO_ITEMS,
+	  .types = ON_GET,
+	  .scopes = TO_SELF | TO_ACCOUNT,
+	  .fn = account_disco_items },
 	{ .name = NULL },
 };
 

@@ -1,8 +1,10 @@
 /*
- * feature/invite.c -- invitations to make an account (XEP-0445 0.2.0; the links are XEP-0401 0.6.0, printed by lazoctl).
+ * feature/invite.c -- invitations to make an account (XEP-0445 0.2.0; the links are XEP-0401 0.6.0, printed
+ * by lazoctl).
  *
- * Before authentication a client shows its token; it is checked, remembered for that stream and used up only by the transaction that makes the
- * account (register.c). Known tokens alone are remembered, the 256 latest; a token has 128 random bits and is never logged.
+ * Before authentication a client shows its token; it is checked, remembered for that stream and used up only
+ * by the transaction that makes the account (register.c). Known tokens alone are remembered, the 256 latest;
+ * a token has 128 random bits and is never logged.
  */
 #include "config.h"
 
@@ -76,7 +78,8 @@ remember(struct invite *invite, const struct stream *stream, const struct invite
 	strncpy(ticket->stream_id, stream_id(stream), sizeof ticket->stream_id - 1);
 	strncpy(ticket->token, row->token, sizeof ticket->token - 1);
 	ticket->node = row->node != NULL ? xstrdup(row->node) : NULL;
-	ticket->seen = (struct invite_ticket){ .token = ticket->token, .node = ticket->node, .time = now_wall() };
+	ticket->seen =
+	    (struct invite_ticket){ .token = ticket->token, .node = ticket->node, .time = now_wall() };
 }
 
 static void
@@ -91,7 +94,8 @@ token_read(void *arg, bool failed, const struct invite_row *rows, size_t count)
 		return;
 	}
 	if (!good) {
-		event_finish(event, event_reject(event, STANZA_ITEM_NOT_FOUND, "The provided token is invalid or expired"));
+		event_finish(event, event_reject(event, STANZA_ITEM_NOT_FOUND,
+						 "The provided token is invalid or expired"));
 		return;
 	}
 	remember(router_state(event->router, &feature_invite), stream, &rows[0]);
@@ -113,7 +117,8 @@ invite_preauth(struct event *event, void *state)
 	if (iq_type(event->stanza) != IQ_SET || token == NULL)
 		return event_reject(event, STANZA_BAD_REQUEST, NULL);
 	if (!register_may_try(invite->router, slot_stream(event->slot)))
-		return event_reject(event, STANZA_RESOURCE_CONSTRAINT, "Too many tries from this address; try later");
+		return event_reject(event, STANZA_RESOURCE_CONSTRAINT,
+				    "Too many tries from this address; try later");
 	if (token[0] == '\0' || strlen(token) > TOKEN_MAX)
 		return event_reject(event, STANZA_ITEM_NOT_FOUND, "The provided token is invalid or expired");
 	read_invite(router_store(invite->router), token, token_read, event);

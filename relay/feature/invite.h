@@ -11,8 +11,8 @@ struct stream;
 
 struct invite_ticket {
 	const char *token;
-	const char *node;  /* the address that it is for; NULL: any free one */
-	int64_t time;      /* ms wall: when it was shown. Expiry counts at that moment (XEP-0445 section 4) */
+	const char *node; /* the address that it is for; NULL: any free one */
+	int64_t time;     /* ms wall: when it was shown. Expiry counts at that moment (XEP-0445 section 4) */
 };
 
 /* Borrowed until the next stanza; NULL: the stream has shown none. */

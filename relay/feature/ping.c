@@ -1,7 +1,8 @@
 /*
  * feature/ping.c -- "are you there?" to the relay and to one's own account (XEP-0199 2.0.1).
  *
- * The answer leaves when all earlier stanzas of the stream are durable, so it is also a barrier (route/event.h).
+ * The answer leaves when all earlier stanzas of the stream are durable, so it is also a barrier
+ * (route/event.h).
  */
 #include "config.h"
 

@@ -1,5 +1,6 @@
 /*
- * feature/pubsub-private.h -- what the files of pubsub share: the request under way and its answers. Nobody else includes this.
+ * feature/pubsub-private.h -- what the files of pubsub share: the request under way and its answers. Nobody
+ * else includes this.
  */
 #ifndef RELAY_FEATURE_PUBSUB_PRIVATE_H
 #define RELAY_FEATURE_PUBSUB_PRIVATE_H
@@ -14,10 +15,10 @@
 #include "relay/route/event.h"
 
 enum {
-	PUBSUB_NODES_MAX = 1000,       /* an account */
-	PUBSUB_NODE_NAME_MAX = 1023,   /* bytes */
-	PUBSUB_ITEM_NAME_MAX = 3071,   /* bytes: bookmarks (XEP-0402) use JIDs as ids */
-	PUBSUB_CONFIG_MAX = 8 * 1024,  /* bytes of a stored configuration */
+	PUBSUB_NODES_MAX = 1000,        /* an account */
+	PUBSUB_NODE_NAME_MAX = 1023,    /* bytes */
+	PUBSUB_ITEM_NAME_MAX = 3071,    /* bytes: bookmarks (XEP-0402) use JIDs as ids */
+	PUBSUB_CONFIG_MAX = 8 * 1024,   /* bytes of a stored configuration */
 	PUBSUB_ANSWER_MAX = 512 * 1024, /* bytes of items in one answer, half of what a session may let lie */
 };
 
@@ -31,13 +32,15 @@ struct pubsub_request {
 	bool owner;
 };
 
-/* Refusals: an error that echoes the request, with the XEP's own condition. Nothing may have been added to the event yet.
- * feature: of <unsupported/>, else NULL. condition NULL: none. */
-enum verdict pubsub_refuse(struct event *event, enum stanza_error error, const char *condition, const char *feature);
+/* Refusals: an error that echoes the request, with the XEP's own condition. Nothing may have been added to
+ * the event yet. feature: of <unsupported/>, else NULL. condition NULL: none. */
+enum verdict pubsub_refuse(struct event *event, enum stanza_error error, const char *condition,
+			   const char *feature);
 enum verdict pubsub_refuse_config(struct event *event, enum config_result why, const char *var);
 
 /* What event->from may do with a node of event->target, or of any account. */
-enum pubsub_right pubsub_right_of(const struct account *account, struct pubsub_node *node, const char *bare, bool owner);
+enum pubsub_right pubsub_right_of(const struct account *account, struct pubsub_node *node, const char *bare,
+				  bool owner);
 enum pubsub_right pubsub_event_right(struct event *event, struct pubsub_node *node);
 
 /* A result with an empty <pubsub/> of the request's namespace. */
@@ -72,10 +75,11 @@ enum verdict pubsub_subscriptions_set(struct pubsub_request *request);
 enum verdict pubsub_subscribe(struct pubsub_request *request);
 enum verdict pubsub_unsubscribe(struct pubsub_request *request);
 
-/* Notifications. `change` is the child of <event/>: <items/>, <purge/>, <delete/>, <configuration/>. Sent after the event's commit to
- * every available session that may read the node and announced an interest in it (XEP-0163 4.3). */
-void pubsub_notify(struct event *event, struct account *account, const char *node, const struct pubsub_config *config,
-    const struct xml *change);
+/* Notifications. `change` is the child of <event/>: <items/>, <purge/>, <delete/>, <configuration/>. Sent
+ * after the event's commit to every available session that may read the node and announced an interest in it
+ * (XEP-0163 4.3). */
+void pubsub_notify(struct event *event, struct account *account, const char *node,
+		   const struct pubsub_config *config, const struct xml *change);
 
 /* A contact may now see the account's presence: send its sessions the last items (XEP-0163 4.3.4). */
 void pubsub_greet_contact(struct account *account, const char *contact);

@@ -1,11 +1,13 @@
 /*
- * feature/pubsub.c -- personal eventing: every account is a pubsub service of its owner (XEP-0060 1.30.0 as profiled by XEP-0163 1.2.2).
+ * feature/pubsub.c -- personal eventing: every account is a pubsub service of its owner (XEP-0060 1.30.0 as
+ * profiled by XEP-0163 1.2.2).
  *
- * Here: the table of requests, the checks that they share, errors, discovery. The requests themselves are in pubsub_*.c.
- * Promises: one publisher a node, its owner (0163 3.2); who may read is decided in pubsub_access.c alone; what is acknowledged is on
- * disk, with its node's configuration, in one transaction; nodes, items, names and answers are bounded; an error
- * echoes the request, because clients tell by it which of their requests failed (profanity's first OMEMO device list).
- * Subscriptions are those of presence and caps (XEP-0060 9.1, 9.2). Explicit ones are refused as not implemented, and not announced.
+ * Here: the table of requests, the checks that they share, errors, discovery. The requests themselves are in
+ * pubsub_*.c. Promises: one publisher a node, its owner (0163 3.2); who may read is decided in
+ * pubsub_access.c alone; what is acknowledged is on disk, with its node's configuration, in one transaction;
+ * nodes, items, names and answers are bounded; an error echoes the request, because clients tell by it which
+ * of their requests failed (profanity's first OMEMO device list). Subscriptions are those of presence and
+ * caps (XEP-0060 9.1, 9.2). Explicit ones are refused as not implemented, and not announced.
  */
 #include "config.h"
 
@@ -37,7 +39,8 @@ struct verb {
 	enum verdict (*fn)(struct pubsub_request *request);
 };
 
-/* The first child that is in the table decides; the others (publish-options, configure beside create) belong to it. */
+/* The first child that is in the table decides; the others (publish-options, configure beside create) belong
+ * to it. */
 static const struct verb verbs[] = {
 	{ "publish", NS_PUBSUB, ON_SET, OWNER | NODE_NAMED, pubsub_publish },
 	{ "retract", NS_PUBSUB, ON_SET, OWNER | NODE_EXISTS, pubsub_retract },
@@ -82,7 +85,7 @@ pubsub_refuse_config(struct event *event, enum config_result why, const char *va
 	if (why == CONFIG_BAD_ACCESS) /* 8.1.3: also `authorize` */
 		return pubsub_refuse(event, STANZA_NOT_ACCEPTABLE, "unsupported-access-model", NULL);
 	reply = stanza_error(event->arena, event->stanza, STANZA_NOT_ACCEPTABLE,
-	    arena_printf(event->arena, "%s: this value is not supported", var), true);
+			     arena_printf(event->arena, "%s: this value is not supported", var), true);
 	node = xml_find(reply, "error", NULL);
 	xml_add(event->arena, node, "invalid-options", NS_PUBSUB_ERRORS);
 	event_reply(event, reply);
@@ -126,7 +129,7 @@ enum pubsub_right
 pubsub_event_right(struct event *event, struct pubsub_node *node)
 {
 	return pubsub_right_of(event->target, node, jid_bare_text(event->arena, &event->from),
-	    account_is_self(event->target, &event->from));
+			       account_is_self(event->target, &event->from));
 }
 
 /* Dispatch. */
@@ -136,7 +139,8 @@ verb_find(struct event *event, const struct xml **element_r)
 {
 	unsigned type = iq_type(event->stanza) == IQ_GET ? ON_GET : ON_SET;
 
-	for (const struct xml *child = xml_first(event->payload); child != NULL; child = xml_next(child, NULL, NULL)) {
+	for (const struct xml *child = xml_first(event->payload); child != NULL;
+	     child = xml_next(child, NULL, NULL)) {
 		for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
 			if (xml_is(child, verbs[i].name, verbs[i].ns) && verbs[i].type == type) {
 				*element_r = child;
@@ -294,7 +298,8 @@ pubsub_available(struct event *event, void *state)
 }
 
 static void
-pubsub_roster_changed(void *state, struct account *account, const char *contact, unsigned before, unsigned after)
+pubsub_roster_changed(void *state, struct account *account, const char *contact, unsigned before,
+		      unsigned after)
 {
 	(void)state;
 	if ((before & ROSTER_FROM) == 0 && (after & ROSTER_FROM) != 0)
@@ -339,12 +344,21 @@ static const char *const disco_account[] = {
 	NULL,
 };
 
-/* Of the host too: profanity looks here before it asks for open nodes, and without them nobody could fetch its OMEMO keys. */
+/* Of the host too: profanity looks here before it asks for open nodes, and without them nobody could fetch
+ * its OMEMO keys. */
 static const char *const disco[] = { PUBSUB_FEATURE("publish"), PUBSUB_FEATURE("publish-options"), NULL };
 
 static const struct iq_handler handlers[] = {
-	{ .name = "pubsub", .ns = NS_PUBSUB, .types = ON_GET | ON_SET, .scopes = TO_SELF | TO_ACCOUNT, .fn = pubsub_iq },
-	{ .name = "pubsub", .ns = NS_PUBSUB_OWNER, .types = ON_GET | ON_SET, .scopes = TO_SELF | TO_ACCOUNT, .fn = pubsub_iq },
+	{ .name = "pubsub",
+	  .ns = NS_PUBSUB,
+	  .types = ON_GET | ON_SET,
+	  .scopes = TO_SELF | TO_ACCOUNT,
+	  .fn = pubsub_iq },
+	{ .name = "pubsub",
+	  .ns = NS_PUBSUB_OWNER,
+	  .types = ON_GET | ON_SET,
+	  .scopes = TO_SELF | TO_ACCOUNT,
+	  .fn = pubsub_iq },
 	{ .name = NULL },
 };
 

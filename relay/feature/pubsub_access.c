@@ -1,6 +1,7 @@
 /*
- * feature/pubsub_access.c -- who may read a node (XEP-0060 1.30.0 section 4.5): the one place where it is decided, for requests, discovery
- * and notifications alike (attack R6). Publishing and configuring are the owner's alone and never asked here.
+ * feature/pubsub_access.c -- who may read a node (XEP-0060 1.30.0 section 4.5): the one place where it is
+ * decided, for requests, discovery and notifications alike (attack R6). Publishing and configuring are the
+ * owner's alone and never asked here.
  */
 #include "config.h"
 
@@ -24,7 +25,8 @@ pubsub_right(const struct pubsub_config *config, const struct pubsub_asker *aske
 	case ACCESS_PRESENCE:
 		return sees_presence ? RIGHT_READ : RIGHT_NEEDS_PRESENCE;
 	case ACCESS_ROSTER:
-		/* The owner put them in the group; a request that was never answered is no group membership. */
+		/* The owner put them in the group; a request that was never answered is no group membership.
+		 */
 		if ((asker->flags & ROSTER_VISIBLE) == 0 || asker->groups == NULL ||
 		    !pubsub_list_meets(config->groups, asker->groups))
 			return RIGHT_NOT_IN_GROUP;

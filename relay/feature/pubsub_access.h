@@ -1,5 +1,6 @@
 /*
- * feature/pubsub_access.h -- who may read a node (XEP-0060 section 4.5 and 6.1.3). Pure: decided from three facts, tested as one matrix.
+ * feature/pubsub_access.h -- who may read a node (XEP-0060 section 4.5 and 6.1.3). Pure: decided from three
+ * facts, tested as one matrix.
  */
 #ifndef RELAY_FEATURE_PUBSUB_ACCESS_H
 #define RELAY_FEATURE_PUBSUB_ACCESS_H

@@ -1,7 +1,9 @@
 /*
- * feature/pubsub_config.c -- the configuration of a pubsub node (XEP-0060 1.30.0 sections 8.2, 16.4.4; defaults: XEP-0163 1.2.2 section 5).
+ * feature/pubsub_config.c -- the configuration of a pubsub node (XEP-0060 1.30.0 sections 8.2, 16.4.4;
+ * defaults: XEP-0163 1.2.2 section 5).
  *
- * One row a field: how it is named, shown, read, compared and stored all comes from `fields`. Pure but for malloc.
+ * One row a field: how it is named, shown, read, compared and stored all comes from `fields`. Pure but for
+ * malloc.
  */
 #include "config.h"
 
@@ -51,13 +53,17 @@ static const struct field fields[] = {
 	{ "pubsub#title", "A short name for the node", KIND_TEXT, AT(title), NULL },
 	{ "pubsub#description", "A description of the node", KIND_TEXT, AT(description), NULL },
 	{ "pubsub#type", "The namespace of the payload", KIND_TEXT, AT(type), NULL },
-	{ "pubsub#access_model", "Who may subscribe and retrieve items", KIND_CHOICE, AT(access), access_models },
-	{ "pubsub#roster_groups_allowed", "Roster groups that may subscribe and retrieve items", KIND_LIST, AT(groups), NULL },
+	{ "pubsub#access_model", "Who may subscribe and retrieve items", KIND_CHOICE, AT(access),
+	  access_models },
+	{ "pubsub#roster_groups_allowed", "Roster groups that may subscribe and retrieve items", KIND_LIST,
+	  AT(groups), NULL },
 	{ "pubsub#persist_items", "Keep items", KIND_BOOL, AT(persist), NULL },
 	{ "pubsub#max_items", "Number of items to keep", KIND_COUNT, AT(max_items), NULL },
-	{ "pubsub#send_last_published_item", "When to send the last published item", KIND_CHOICE, AT(send_last), send_last_models },
+	{ "pubsub#send_last_published_item", "When to send the last published item", KIND_CHOICE,
+	  AT(send_last), send_last_models },
 	{ "pubsub#deliver_payloads", "Deliver payloads with notifications", KIND_BOOL, AT(payloads), NULL },
-	{ "pubsub#notify_config", "Notify when the configuration changes", KIND_BOOL, AT(notify_config), NULL },
+	{ "pubsub#notify_config", "Notify when the configuration changes", KIND_BOOL, AT(notify_config),
+	  NULL },
 	{ "pubsub#notify_delete", "Notify when the node is deleted", KIND_BOOL, AT(notify_delete), NULL },
 	{ "pubsub#notify_retract", "Notify when items are removed", KIND_BOOL, AT(notify_retract), NULL },
 	{ "pubsub#publish_model", "Who may publish", KIND_FIXED, 0, only_publishers },
@@ -177,7 +183,8 @@ read_list(struct arena *arena, const struct xml *node)
 }
 
 static bool
-read_field(struct arena *arena, struct pubsub_config *config, const struct field *field, const struct xml *node)
+read_field(struct arena *arena, struct pubsub_config *config, const struct field *field,
+	   const struct xml *node)
 {
 	const char *value = xml_child_text(arena, node, "value", NS_FORM);
 
@@ -208,7 +215,7 @@ read_field(struct arena *arena, struct pubsub_config *config, const struct field
 
 static enum config_result
 apply(struct arena *arena, struct pubsub_config *config, const struct xml *form, bool strict, bool stored,
-    const char **var_r)
+      const char **var_r)
 {
 	for (const struct xml *node = xml_find(form, "field", NS_FORM); node != NULL;
 	     node = xml_next(node, "field", NS_FORM)) {
@@ -229,7 +236,7 @@ apply(struct arena *arena, struct pubsub_config *config, const struct xml *form,
 
 enum config_result
 pubsub_config_apply(struct arena *arena, struct pubsub_config *config, const struct xml *form, bool strict,
-    const char **var_r)
+		    const char **var_r)
 {
 	return apply(arena, config, form, strict, false, var_r);
 }
@@ -290,7 +297,8 @@ write_list(struct arena *arena, struct xml *node, const char *list)
 }
 
 static void
-write_field(struct arena *arena, struct xml *form, const struct field *field, struct pubsub_config *config, bool full)
+write_field(struct arena *arena, struct xml *form, const struct field *field, struct pubsub_config *config,
+	    bool full)
 {
 	const char *type = full ? form_type_of(field->kind) : NULL, *value = NULL;
 	struct xml *node;
@@ -321,7 +329,8 @@ write_field(struct arena *arena, struct xml *form, const struct field *field, st
 }
 
 struct xml *
-pubsub_config_form(struct arena *arena, struct xml *parent, const struct pubsub_config *config, const char *type)
+pubsub_config_form(struct arena *arena, struct xml *parent, const struct pubsub_config *config,
+		   const char *type)
 {
 	struct xml *form = form_new(arena, parent, type, NS_PUBSUB_CONFIG);
 	struct pubsub_config copy = *config;
@@ -342,7 +351,8 @@ pubsub_config_text(struct arena *arena, const struct pubsub_config *config)
 	const char *text;
 
 	for (size_t i = 0; i < FIELDS; i++)
-		if (fields[i].kind != KIND_FIXED && !(is_text(&fields[i]) && **text_of(&fields[i], &copy) == '\0'))
+		if (fields[i].kind != KIND_FIXED &&
+		    !(is_text(&fields[i]) && **text_of(&fields[i], &copy) == '\0'))
 			write_field(arena, form, &fields[i], &copy, false);
 	xmlout(&out, form, NULL);
 	text = arena_strndup(arena, out.data, out.len);
@@ -401,49 +411,4 @@ pubsub_config_of(struct pubsub_node *node)
 	if (node->parsed == NULL)
 		node->parsed = pubsub_config_parse(node->config);
 	return node->parsed;
-}
-
-/* Lists of lines. */
-
-static const char *
-list_find(const char *list, const char *entry)
-{
-	size_t len = strlen(entry);
-
-	for (const char *end; (end = strchr(list, '\n')) != NULL; list = end + 1)
-		if ((size_t)(end - list) == len && memcmp(list, entry, len) == 0)
-			return list;
-	return NULL;
-}
-
-bool
-pubsub_list_has(const char *list, const char *entry)
-{
-	return list_find(list, entry) != NULL;
-}
-
-const char *
-pubsub_list_add(struct arena *arena, const char *list, const char *entry)
-{
-	return pubsub_list_has(list, entry) ? list : arena_printf(arena, "%s%s\n", list, entry);
-}
-
-const char *
-pubsub_list_remove(struct arena *arena, const char *list, const char *entry)
-{
-	const char *at = list_find(list, entry);
-
-	if (at == NULL)
-		return list;
-	return arena_printf(arena, "%.*s%s", (int)(at - list), list, at + strlen(entry) + 1);
-}
-
-bool
-pubsub_list_meets(const char *a, const char *b)
-{
-	for (const char *end; (end = strchr(a, '\n')) != NULL; a = end + 1)
-		for (const char *at = b, *stop; (stop = strchr(at, '\n')) != NULL; at = stop + 1)
-			if (stop - at == end - a && memcmp(at, a, (size_t)(end - a)) == 0)
-				return true;
-	return false;
 }

@@ -1,12 +1,15 @@
 /*
- * feature/pubsub_config.h -- the configuration of a pubsub node: one typed table of the fields of XEP-0060 16.4.4, and what follows from it.
+ * feature/pubsub_config.h -- the configuration of a pubsub node: one typed table of the fields of
+ * XEP-0060 16.4.4, and what follows from it.
  *
- * Stored as the text of a data form (struct pubsub_node.config); kept parsed as one flat block (struct pubsub_node.parsed, freed by free()).
+ * Stored as the text of a data form (struct pubsub_node.config); kept parsed as one flat block (struct
+ * pubsub_node.parsed, freed by free()).
  */
 #ifndef RELAY_FEATURE_PUBSUB_CONFIG_H
 #define RELAY_FEATURE_PUBSUB_CONFIG_H
 
 #include <stdbool.h>
+#include "relay/feature/pubsub_list.h"
 #include "relay/route/account.h"
 
 struct arena;
@@ -18,14 +21,15 @@ enum pubsub_access { ACCESS_OPEN, ACCESS_PRESENCE, ACCESS_ROSTER, ACCESS_WHITELI
 enum pubsub_send_last { SEND_LAST_NEVER, SEND_LAST_ON_SUB, SEND_LAST_ON_SUB_AND_PRESENCE };
 
 struct pubsub_config {
-	int access;    /* enum pubsub_access */
-	int send_last; /* enum pubsub_send_last */
+	int access;                                                          /* enum pubsub_access */
+	int send_last;                                                       /* enum pubsub_send_last */
 	int persist, payloads, notify_config, notify_delete, notify_retract; /* 0 or 1 */
-	int max_items; /* 1..PUBSUB_ITEMS_MAX */
+	int max_items;                                                       /* 1..PUBSUB_ITEMS_MAX */
 	/* Lists: each entry followed by '\n'. Never NULL. */
 	const char *title, *description, *type;
-	const char *groups;   /* roster groups allowed by ACCESS_ROSTER */
-	const char *members;  /* bare JIDs allowed by ACCESS_WHITELIST: affiliation member (or publisher-only lists) */
+	const char *groups; /* roster groups allowed by ACCESS_ROSTER */
+	const char *
+	    members; /* bare JIDs allowed by ACCESS_WHITELIST: affiliation member (or publisher-only lists) */
 	const char *outcasts; /* bare JIDs that may do nothing: affiliation outcast */
 };
 extern const struct pubsub_config pubsub_config_default; /* XEP-0163 section 5 */
@@ -37,15 +41,16 @@ enum config_result {
 	CONFIG_BAD_VALUE,
 };
 
-/* Set from a submitted form; the strings are borrowed from the arena. Unknown fields are ignored unless strict. *var_r: the field in fault. */
-enum config_result pubsub_config_apply(struct arena *arena, struct pubsub_config *config, const struct xml *form,
-    bool strict, const char **var_r);
+/* Set from a submitted form; the strings are borrowed from the arena. Unknown fields are ignored unless
+ * strict. *var_r: the field in fault. */
+enum config_result pubsub_config_apply(struct arena *arena, struct pubsub_config *config,
+				       const struct xml *form, bool strict, const char **var_r);
 /* With its texts: outlives the node. */
 struct pubsub_config pubsub_config_copy(struct arena *arena, const struct pubsub_config *config);
 bool pubsub_config_equal(const struct pubsub_config *a, const struct pubsub_config *b);
 /* A form of `type` (form: with labels and options) and FORM_TYPE node_config, appended to parent. */
 struct xml *pubsub_config_form(struct arena *arena, struct xml *parent, const struct pubsub_config *config,
-    const char *type);
+			       const char *type);
 
 /* The stored text; NUL-terminated, arena's. */
 const char *pubsub_config_text(struct arena *arena, const struct pubsub_config *config);
@@ -53,12 +58,5 @@ const char *pubsub_config_text(struct arena *arena, const struct pubsub_config *
 struct pubsub_config *pubsub_config_parse(const char *text);
 /* The node's, parsed at first need. */
 const struct pubsub_config *pubsub_config_of(struct pubsub_node *node);
-
-/* Lists of lines. */
-bool pubsub_list_has(const char *list, const char *entry);
-const char *pubsub_list_add(struct arena *arena, const char *list, const char *entry);
-const char *pubsub_list_remove(struct arena *arena, const char *list, const char *entry);
-/* Do two lists have an entry in common. */
-bool pubsub_list_meets(const char *a, const char *b);
 
 #endif

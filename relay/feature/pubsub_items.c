@@ -1,8 +1,10 @@
 /*
- * feature/pubsub_items.c -- retrieve items (XEP-0060 6.5): all, the newest few, named ones, page by page (XEP-0059 in 6.5.4).
+ * feature/pubsub_items.c -- retrieve items (XEP-0060 6.5): all, the newest few, named ones, page by page
+ * (XEP-0059 in 6.5.4).
  *
- * Newest first. One answer holds at most READ_ITEMS_BYTES of items and the one that passes them; that there are more shows in the <set/> of the answer.
- * Read behind all earlier stanzas of the stream, so a client sees what it has just published.
+ * Newest first. One answer holds at most READ_ITEMS_BYTES of items and the one that passes them; that there
+ * are more shows in the <set/> of the answer. Read behind all earlier stanzas of the stream, so a client sees
+ * what it has just published.
  */
 #include "config.h"
 
@@ -22,10 +24,10 @@ struct retrieval {
 	struct pubsub_request *request;
 	struct rsm rsm;
 	size_t most;
-	size_t from, until;          /* the page: places among the node's items, newest first */
-	const struct xml *wanted;    /* the next <item/> to be read by its id; NULL: all of the page */
-	struct xml *result, *list;   /* list: where what is found goes */
-	const char *first, *last;    /* ids shown */
+	size_t from, until;        /* the page: places among the node's items, newest first */
+	const struct xml *wanted;  /* the next <item/> to be read by its id; NULL: all of the page */
+	struct xml *result, *list; /* list: where what is found goes */
+	const char *first, *last;  /* ids shown */
 	size_t bytes;
 };
 
@@ -42,7 +44,8 @@ finish(struct retrieval *retrieval)
 	event_finish(retrieval->request->event, HANDLED);
 }
 
-/* The answer was not read, the node or its reader's rights have gone meanwhile, or the set names what is not there. */
+/* The answer was not read, the node or its reader's rights have gone meanwhile, or the set names what is not
+ * there. */
 static void
 finish_refused(struct retrieval *retrieval, enum stanza_error error)
 {
@@ -83,8 +86,8 @@ page_read(void *arg, bool failed, const struct item_row *rows, size_t count)
 	while (i < count && i < retrieval->until && rows[i].body != NULL)
 		show(retrieval, &rows[i++]);
 	if (retrieval->rsm.present || (i < count && i < retrieval->until)) /* 6.5.4: not all of it */
-		rsm_add(arena_of(retrieval), xml_first(retrieval->result), retrieval->first, (long)retrieval->from, retrieval->last,
-		    (long)count);
+		rsm_add(arena_of(retrieval), xml_first(retrieval->result), retrieval->first,
+			(long)retrieval->from, retrieval->last, (long)count);
 	finish(retrieval);
 }
 
@@ -93,8 +96,8 @@ read_page(struct retrieval *retrieval, size_t limit)
 {
 	const struct pubsub_request *request = retrieval->request;
 
-	read_items_from(router_store(request->event->router), request->account->node, request->name, retrieval->from,
-	    limit, page_read, retrieval);
+	read_items_from(router_store(request->event->router), request->account->node, request->name,
+			retrieval->from, limit, page_read, retrieval);
 }
 
 static size_t
@@ -107,7 +110,8 @@ index_of(const struct item_row *rows, size_t count, const char *id)
 	return i;
 }
 
-/* The page of [0, count) that the set asks for. False: it names an item that is not there (item-not-found, XEP-0059 2.5). */
+/* The page of [0, count) that the set asks for. False: it names an item that is not there (item-not-found,
+ * XEP-0059 2.5). */
 static bool
 find_page(struct retrieval *retrieval, const struct item_row *rows, size_t count)
 {
@@ -182,7 +186,7 @@ wanted_next(struct retrieval *retrieval)
 		finish(retrieval);
 	else
 		read_items(router_store(request->event->router), request->account->node, request->name,
-		    xml_attr(retrieval->wanted, "id"), 1, wanted_read, retrieval);
+			   xml_attr(retrieval->wanted, "id"), 1, wanted_read, retrieval);
 }
 
 /* Begin, when all earlier stanzas of the stream are handled. */
@@ -201,8 +205,8 @@ items_look(struct event *event, void *arg)
 	if (retrieval->wanted != NULL)
 		wanted_next(retrieval);
 	else if (retrieval->rsm.present)
-		read_items_from(router_store(event->router), request->account->node, request->name, PUBSUB_ITEMS_MAX,
-		    PUBSUB_ITEMS_MAX, names_for_page, retrieval);
+		read_items_from(router_store(event->router), request->account->node, request->name,
+				PUBSUB_ITEMS_MAX, PUBSUB_ITEMS_MAX, names_for_page, retrieval);
 	else
 		read_page(retrieval, retrieval->most);
 }
@@ -233,10 +237,12 @@ pubsub_items(struct pubsub_request *request)
 	struct retrieval *retrieval = arena_alloc(event->arena, sizeof *retrieval);
 
 	retrieval->request = request;
-	if (!most_of(request->verb, &retrieval->most) || !rsm_parse(event->arena, event->payload, &retrieval->rsm))
+	if (!most_of(request->verb, &retrieval->most) ||
+	    !rsm_parse(event->arena, event->payload, &retrieval->rsm))
 		return pubsub_refuse(event, STANZA_BAD_REQUEST, NULL, NULL);
 	if (!pubsub_config_of(request->node)->persist)
-		return pubsub_refuse(event, STANZA_FEATURE_NOT_IMPLEMENTED, "unsupported", "persistent-items");
+		return pubsub_refuse(event, STANZA_FEATURE_NOT_IMPLEMENTED, "unsupported",
+				     "persistent-items");
 	event_when_first(event, items_look, retrieval);
 	return LATER;
 }
@@ -266,8 +272,8 @@ names_look(struct event *event, void *arg)
 {
 	struct retrieval *retrieval = arg;
 
-	read_items_from(router_store(event->router), retrieval->request->account->node, retrieval->request->name,
-	    PUBSUB_ITEMS_MAX, PUBSUB_ITEMS_MAX, names_read, retrieval);
+	read_items_from(router_store(event->router), retrieval->request->account->node,
+			retrieval->request->name, PUBSUB_ITEMS_MAX, PUBSUB_ITEMS_MAX, names_read, retrieval);
 }
 
 enum verdict
@@ -280,7 +286,8 @@ pubsub_disco_node_items(struct event *event, const char *name, struct xml *resul
 		return pubsub_refuse(event, STANZA_ITEM_NOT_FOUND, NULL, NULL);
 	retrieval = arena_alloc(event->arena, sizeof *retrieval);
 	retrieval->request = arena_alloc(event->arena, sizeof *retrieval->request);
-	*retrieval->request = (struct pubsub_request){ .event = event, .account = event->target, .name = name };
+	*retrieval->request =
+	    (struct pubsub_request){ .event = event, .account = event->target, .name = name };
 	retrieval->result = result;
 	retrieval->list = query;
 	event_when_first(event, names_look, retrieval);

@@ -1,9 +1,11 @@
 /*
- * feature/pubsub_notify.c -- who hears of a change, and the last item for who just came (XEP-0163 1.2.2 section 4.3, XEP-0060 9.1, 9.2).
+ * feature/pubsub_notify.c -- who hears of a change, and the last item for who just came (XEP-0163 1.2.2
+ * section 4.3, XEP-0060 9.1, 9.2).
  *
- * Heard by: available sessions of the owner and of contacts who see the owner's presence, when they may read the node and their capabilities
- * name it with +notify. Sent as headlines to full JIDs, never stored: who is away asks or gets the last item when back.
- * Greetings read the store and so end in a later turn: the session is then looked up again by its address.
+ * Heard by: available sessions of the owner and of contacts who see the owner's presence, when they may read
+ * the node and their capabilities name it with +notify. Sent as headlines to full JIDs, never stored: who is
+ * away asks or gets the last item when back. Greetings read the store and so end in a later turn: the session
+ * is then looked up again by its address.
  */
 #include "config.h"
 
@@ -26,8 +28,9 @@
 #include "relay/stream/stream.h"
 
 enum {
-	ROOM_NEEDED = 384 * 1024, /* bytes that a session has not taken yet; SESSION_QUEUED_MOST would close it */
-	LAST_ITEMS_AT_ONCE = 8,   /* nodes whose last items are in memory together */
+	ROOM_NEEDED =
+	    384 * 1024, /* bytes that a session has not taken yet; SESSION_QUEUED_MOST would close it */
+	LAST_ITEMS_AT_ONCE = 8, /* nodes whose last items are in memory together */
 };
 
 /* The message around a change; its `to` is set for each recipient. */
@@ -51,12 +54,14 @@ local_account(struct arena *arena, struct router *router, const char *bare)
 {
 	struct jid jid;
 
-	if (!jid_parse_text(arena, bare, &jid) || jid.node == NULL || strcmp(jid.domain, router_domain(router)) != 0)
+	if (!jid_parse_text(arena, bare, &jid) || jid.node == NULL ||
+	    strcmp(jid.domain, router_domain(router)) != 0)
 		return NULL;
 	return account_resident(router, jid.node);
 }
 
-/* A notification is not worth a connection: one that is slow, or that somebody floods with large items, misses it and can ask. */
+/* A notification is not worth a connection: one that is slow, or that somebody floods with large items,
+ * misses it and can ask. */
 static bool
 has_room(const struct session *session)
 {
@@ -75,15 +80,17 @@ send_to_interested(struct event *event, struct account *to, const char *node, st
 }
 
 void
-pubsub_notify(struct event *event, struct account *account, const char *name, const struct pubsub_config *config,
-    const struct xml *change)
+pubsub_notify(struct event *event, struct account *account, const char *name,
+	      const struct pubsub_config *config, const struct xml *change)
 {
 	struct xml *message = message_new(event->arena, account->jid, change);
 
 	send_to_interested(event, account, name, message);
 	for (size_t i = 0; i < account_roster_count(account); i++) {
 		const struct roster_item *item = account_roster_at(account, i);
-		struct pubsub_asker asker = { .flags = item->flags, .groups = item->groups, .bare = item->contact };
+		struct pubsub_asker asker = { .flags = item->flags,
+					      .groups = item->groups,
+					      .bare = item->contact };
 		struct account *contact;
 		if ((item->flags & ROSTER_FROM) == 0 || pubsub_right(config, &asker) != RIGHT_READ)
 			continue;
@@ -102,7 +109,7 @@ struct greeting {
 	struct caps_set *before;
 	char **names; /* of the nodes asked for; owned */
 	size_t count;
-	size_t next;  /* the first that has not been read yet */
+	size_t next; /* the first that has not been read yet */
 };
 
 static void
@@ -146,9 +153,11 @@ send_item(struct session *session, const struct account *owner, const char *node
 	arena_free(&arena);
 }
 
-/* May the session have this node's last item: asked again after the wait, because rights may have changed in it. */
+/* May the session have this node's last item: asked again after the wait, because rights may have changed in
+ * it. */
 static bool
-greets(const struct greeting *greeting, const struct session *session, struct account *owner, struct pubsub_node *node)
+greets(const struct greeting *greeting, const struct session *session, struct account *owner,
+       struct pubsub_node *node)
 {
 	const struct pubsub_config *config = pubsub_config_of(node);
 	bool self = strcmp(greeting->node, owner->node) == 0;
@@ -177,7 +186,8 @@ greeting_items(void *arg, bool failed, const struct item_row *rows, size_t count
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct pubsub_node *node = account_node_find(owner, greeting->names[greeting->next + i]);
-		if (rows[i].item != NULL && node != NULL && has_room(session) && greets(greeting, session, owner, node))
+		if (rows[i].item != NULL && node != NULL && has_room(session) &&
+		    greets(greeting, session, owner, node))
 			send_item(session, owner, node->name, &rows[i]);
 	}
 	greeting->next += count;
@@ -197,7 +207,8 @@ greeting_read(struct greeting *greeting)
 	if (count > LAST_ITEMS_AT_ONCE)
 		count = LAST_ITEMS_AT_ONCE;
 	read_last_items(router_store(greeting->router), greeting->owner,
-	    (const char *const *)greeting->names + greeting->next, count, greeting_items, greeting);
+			(const char *const *)greeting->names + greeting->next, count, greeting_items,
+			greeting);
 }
 
 static void
@@ -229,7 +240,8 @@ greet_from(struct session *session, const char *owner, struct caps_set *before)
 	account_with(session->router, owner, greeting_account, greeting);
 }
 
-/* The nodes of local contacts whose presence the account sees. Copied first: loading them may change what is resident. */
+/* The nodes of local contacts whose presence the account sees. Copied first: loading them may change what is
+ * resident. */
 static char **
 seen_contacts(struct account *account, struct router *router, size_t *count_r)
 {
@@ -240,8 +252,8 @@ seen_contacts(struct account *account, struct router *router, size_t *count_r)
 	for (size_t i = 0; i < total; i++) {
 		const struct roster_item *item = account_roster_at(account, i);
 		struct jid jid;
-		if ((item->flags & ROSTER_TO) != 0 && jid_parse_text(arena, item->contact, &jid) && jid.node != NULL &&
-		    strcmp(jid.domain, router_domain(router)) == 0)
+		if ((item->flags & ROSTER_TO) != 0 && jid_parse_text(arena, item->contact, &jid) &&
+		    jid.node != NULL && strcmp(jid.domain, router_domain(router)) == 0)
 			nodes[count++] = xstrdup(jid.node);
 	}
 	arena_free(&arena);
@@ -275,7 +287,8 @@ pubsub_greet_contact(struct account *account, const char *contact)
 	struct account *other = local_account(arena, account->router, contact);
 	struct session *next;
 
-	for (struct session *session = other != NULL ? other->sessions : NULL; session != NULL; session = next) {
+	for (struct session *session = other != NULL ? other->sessions : NULL; session != NULL;
+	     session = next) {
 		next = session->next;
 		if (session->available && caps_of(session) != NULL)
 			greet_from(session, account->node, NULL);

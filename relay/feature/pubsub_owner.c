@@ -1,5 +1,6 @@
 /*
- * feature/pubsub_owner.c -- what the owner does with whole nodes: create, configure, delete, purge (XEP-0060 8.1 to 8.5).
+ * feature/pubsub_owner.c -- what the owner does with whole nodes: create, configure, delete, purge
+ * (XEP-0060 8.1 to 8.5).
  */
 #include "config.h"
 
@@ -103,7 +104,7 @@ pubsub_default(struct pubsub_request *request)
 	struct xml *pubsub, *result = pubsub_result(request->event, &pubsub);
 
 	pubsub_config_form(request->event->arena, xml_add(request->event->arena, pubsub, "default", NULL),
-	    &pubsub_config_default, "form");
+			   &pubsub_config_default, "form");
 	event_reply(request->event, result);
 	return HANDLED;
 }
@@ -137,8 +138,10 @@ pubsub_purge(struct pubsub_request *request)
 	const struct pubsub_config *config = pubsub_config_of(request->node);
 
 	if (!config->persist)
-		return pubsub_refuse(request->event, STANZA_FEATURE_NOT_IMPLEMENTED, "unsupported", "persistent-items");
-	event_add(request->event,
+		return pubsub_refuse(request->event, STANZA_FEATURE_NOT_IMPLEMENTED, "unsupported",
+				     "persistent-items");
+	event_add(
+	    request->event,
 	    &(struct op){ .kind = OP_NODE_PURGE, .account = request->account->node, .node = request->name });
 	event_reply_result(request->event);
 	if (config->notify_retract)

@@ -1,8 +1,9 @@
 /*
  * feature/pubsub_people.c -- affiliations (XEP-0060 5.7, 8.9) and subscriptions (5.6, 6.1, 6.2, 8.8).
  *
- * Affiliations are the owner's lists of members (may read a whitelist node) and outcasts (may read nothing), part of the node's configuration.
- * Subscriptions are implied by presence and caps; a list of explicit ones is always empty and subscribing says so.
+ * Affiliations are the owner's lists of members (may read a whitelist node) and outcasts (may read nothing),
+ * part of the node's configuration. Subscriptions are implied by presence and caps; a list of explicit ones
+ * is always empty and subscribing says so.
  */
 #include "config.h"
 
@@ -15,7 +16,8 @@
 #include "proto/xml.h"
 
 static void
-add_affiliation(struct arena *arena, struct xml *parent, const char *attr, const char *who, const char *affiliation)
+add_affiliation(struct arena *arena, struct xml *parent, const char *attr, const char *who,
+		const char *affiliation)
 {
 	struct xml *node = xml_add(arena, parent, "affiliation", NULL);
 
@@ -27,10 +29,12 @@ static void
 add_list(struct arena *arena, struct xml *parent, const char *list, const char *affiliation)
 {
 	for (const char *end; (end = strchr(list, '\n')) != NULL; list = end + 1)
-		add_affiliation(arena, parent, "jid", arena_strndup(arena, list, (size_t)(end - list)), affiliation);
+		add_affiliation(arena, parent, "jid", arena_strndup(arena, list, (size_t)(end - list)),
+				affiliation);
 }
 
-/* One's own affiliations with the account's nodes (5.7). Outcasts are not told of nodes that they cannot see. */
+/* One's own affiliations with the account's nodes (5.7). Outcasts are not told of nodes that they cannot see.
+ */
 enum verdict
 pubsub_affiliations_own(struct pubsub_request *request)
 {
@@ -73,7 +77,8 @@ pubsub_affiliations(struct pubsub_request *request)
 
 /* One change. False: an address that is none, the owner's own, or an affiliation that we do not have. */
 static bool
-affiliate(struct arena *arena, const struct account *account, struct pubsub_config *config, const struct xml *change)
+affiliate(struct arena *arena, const struct account *account, struct pubsub_config *config,
+	  const struct xml *change)
 {
 	const char *affiliation = xml_attr(change, "affiliation"), *bare;
 	struct jid jid;
@@ -101,8 +106,8 @@ pubsub_affiliations_set(struct pubsub_request *request)
 	struct event *event = request->event;
 	struct pubsub_config config = *pubsub_config_of(request->node);
 
-	for (const struct xml *change = xml_find(request->verb, "affiliation", NS_PUBSUB_OWNER); change != NULL;
-	     change = xml_next(change, "affiliation", NS_PUBSUB_OWNER))
+	for (const struct xml *change = xml_find(request->verb, "affiliation", NS_PUBSUB_OWNER);
+	     change != NULL; change = xml_next(change, "affiliation", NS_PUBSUB_OWNER))
 		if (!affiliate(event->arena, request->account, &config, change))
 			return pubsub_refuse(event, STANZA_NOT_ACCEPTABLE, NULL, NULL);
 	if (!pubsub_node_write(event, request->name, &config))
@@ -137,7 +142,8 @@ pubsub_subscriptions(struct pubsub_request *request)
 enum verdict
 pubsub_subscriptions_set(struct pubsub_request *request)
 {
-	return pubsub_refuse(request->event, STANZA_FEATURE_NOT_IMPLEMENTED, "unsupported", "manage-subscriptions");
+	return pubsub_refuse(request->event, STANZA_FEATURE_NOT_IMPLEMENTED, "unsupported",
+			     "manage-subscriptions");
 }
 
 enum verdict

@@ -1,5 +1,6 @@
 /*
- * feature/pubsub_publish.c -- publish an item (XEP-0060 7.1) with its preconditions (7.1.5), retract one (7.2).
+ * feature/pubsub_publish.c -- publish an item (XEP-0060 7.1) with its preconditions (7.1.5), retract one
+ * (7.2).
  */
 #include "config.h"
 
@@ -58,14 +59,14 @@ item_of(struct pubsub_request *request, struct publication *publication_r)
 	return true;
 }
 
-/* Apply the preconditions to `config`, which is the node's or, for a new node, the default one. False: refused. */
+/* Apply the preconditions to `config`, which is the node's or, for a new node, the default one. False:
+ * refused. */
 static bool
 options_hold(struct pubsub_request *request, struct pubsub_config *config)
 {
 	struct event *event = request->event;
 	const struct xml *options = xml_find(event->payload, "publish-options", NS_PUBSUB);
-	const struct xml *form =
-	    options != NULL ? pubsub_form(options, NS_PUBSUB_PUBLISH_OPTIONS) : NULL;
+	const struct xml *form = options != NULL ? pubsub_form(options, NS_PUBSUB_PUBLISH_OPTIONS) : NULL;
 	struct pubsub_config wanted = *config;
 	enum config_result result;
 	const char *var = "";
@@ -94,24 +95,24 @@ options_hold(struct pubsub_request *request, struct pubsub_config *config)
 }
 
 static void
-store_item(struct pubsub_request *request, const struct pubsub_config *config, const struct publication *publication)
+store_item(struct pubsub_request *request, const struct pubsub_config *config,
+	   const struct publication *publication)
 {
 	struct event *event = request->event;
 	struct buf body = { .data = NULL };
 
 	xmlout(&body, publication->payload, NULL);
-	event_add(event,
-	    &(struct op){
-		.kind = OP_ITEM_SET,
-		.account = request->account->node,
-		.node = request->name,
-		.item = publication->id,
-		.time = event->time,
-		.publisher = jid_text(event->arena, &event->from),
-		.body = body.data,
-		.body_len = body.len,
-		.max_items = config->max_items,
-	    });
+	event_add(event, &(struct op){
+			     .kind = OP_ITEM_SET,
+			     .account = request->account->node,
+			     .node = request->name,
+			     .item = publication->id,
+			     .time = event->time,
+			     .publisher = jid_text(event->arena, &event->from),
+			     .body = body.data,
+			     .body_len = body.len,
+			     .max_items = config->max_items,
+			 });
 	buf_free(&body);
 }
 
@@ -128,7 +129,8 @@ answer(struct pubsub_request *request, const struct publication *publication)
 }
 
 static void
-notify(struct pubsub_request *request, const struct pubsub_config *config, const struct publication *publication)
+notify(struct pubsub_request *request, const struct pubsub_config *config,
+       const struct publication *publication)
 {
 	struct arena *arena = request->event->arena;
 	struct xml *items = xml_new(arena, "items", NS_PUBSUB_EVENT);
@@ -151,7 +153,8 @@ pubsub_publish(struct pubsub_request *request)
 
 	if (!item_of(request, &publication) || !options_hold(request, &config))
 		return HANDLED;
-	if (fresh && (!pubsub_may_create(event, request->name) || !pubsub_node_write(event, request->name, &config)))
+	if (fresh &&
+	    (!pubsub_may_create(event, request->name) || !pubsub_node_write(event, request->name, &config)))
 		return HANDLED;
 	if (config.persist)
 		store_item(request, &config, &publication);
@@ -180,8 +183,10 @@ retract_found(void *arg, bool failed, const struct item_row *rows, size_t count)
 		event_finish(event, pubsub_refuse(event, STANZA_ITEM_NOT_FOUND, NULL, NULL));
 		return;
 	}
-	event_add(event,
-	    &(struct op){ .kind = OP_ITEM_DEL, .account = request->account->node, .node = request->name, .item = id });
+	event_add(event, &(struct op){ .kind = OP_ITEM_DEL,
+				       .account = request->account->node,
+				       .node = request->name,
+				       .item = id });
 	event_reply_result(event);
 	if (pubsub_config_of(node)->notify_retract || (wants != NULL && form_bool(wants) == 1)) {
 		struct xml *items = xml_new(event->arena, "items", NS_PUBSUB_EVENT);
@@ -198,7 +203,7 @@ retract_look(struct event *event, void *arg)
 	struct pubsub_request *request = arg;
 
 	read_items(router_store(event->router), request->account->node, request->name,
-	    xml_attr(xml_find(request->verb, "item", NS_PUBSUB), "id"), 1, retract_found, request);
+		   xml_attr(xml_find(request->verb, "item", NS_PUBSUB), "id"), 1, retract_found, request);
 }
 
 enum verdict
@@ -210,7 +215,8 @@ pubsub_retract(struct pubsub_request *request)
 	if (id == NULL || id[0] == '\0' || xml_next(item, "item", NS_PUBSUB) != NULL)
 		return pubsub_refuse(request->event, STANZA_BAD_REQUEST, "item-required", NULL);
 	if (!pubsub_config_of(request->node)->persist)
-		return pubsub_refuse(request->event, STANZA_FEATURE_NOT_IMPLEMENTED, "unsupported", "persistent-items");
+		return pubsub_refuse(request->event, STANZA_FEATURE_NOT_IMPLEMENTED, "unsupported",
+				     "persistent-items");
 	event_when_first(request->event, retract_look, request);
 	return LATER;
 }

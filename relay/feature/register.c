@@ -1,11 +1,14 @@
 /*
- * feature/register.c -- accounts by their users' own hand: made before login, password changed, removed (XEP-0077 2.4).
+ * feature/register.c -- accounts by their users' own hand: made before login, password changed, removed
+ * (XEP-0077 2.4).
  *
- *   form read and checked -> keys made in the thread pool -> one transaction: account, and its invitation used up -> told
+ *   form read and checked -> keys made in the thread pool -> one transaction: account, and its invitation
+ * used up -> told
  *
- * Promises: the policy of the configuration (closed, invite, open) holds at the moment of the request; an address reserved by an invitation is for that
- * token alone; a password is wiped from memory as soon as its keys are made and is never sent back or logged; who leaves is
- * unsubscribed from everyone first. At most 60 tries and 10 new accounts an hour and address (IPv6: a /64) unless the limit on logins is off.
+ * Promises: the policy of the configuration (closed, invite, open) holds at the moment of the request; an
+ * address reserved by an invitation is for that token alone; a password is wiped from memory as soon as its
+ * keys are made and is never sent back or logged; who leaves is unsubscribed from everyone first. At most 60
+ * tries and 10 new accounts an hour and address (IPv6: a /64) unless the limit on logins is off.
  */
 #include "config.h"
 
@@ -23,8 +26,8 @@
 #include "relay/feature/feature_table.h"
 #include "relay/feature/invite.h"
 #include "relay/feature/register_form.h"
+#include "relay/feature/register_limit.h"
 #include "relay/log.h"
-#include "relay/net/address.h"
 #include "relay/net/clock.h"
 #include "relay/route/account.h"
 #include "relay/route/event.h"
@@ -36,25 +39,15 @@
 #include "relay/stream/stream.h"
 
 enum {
-	VISITORS = 1024,        /* addresses that are counted; two that fall on one place share it, the later starting anew */
-	TRIES_AN_HOUR = 60,
-	ACCOUNTS_AN_HOUR = 10,
-	HOUR_MS = 3600 * 1000,
 	KEYS_AT_A_TIME = 1,
 	KEYS_WAITING_MAX = 64,
-};
-
-struct visitor {
-	struct address_group group;
-	int64_t since; /* ms monotonic; 0: nobody */
-	unsigned tries, made;
 };
 
 struct desk {
 	struct router *router;
 	struct pool *pool;
 	unsigned waiting; /* in the pool */
-	struct visitor visitors[VISITORS];
+	struct register_limit *limit;
 };
 
 /* A password on its way to keys. */
@@ -70,24 +63,6 @@ struct job {
 
 /* Limits. */
 
-static struct visitor *
-visitor_of(struct desk *desk, const struct stream *stream)
-{
-	struct address_group group;
-	struct visitor *visitor;
-	int64_t now = now_mono();
-	uint32_t hash = 2166136261u;
-
-	address_group(stream_peer(stream), &group);
-	for (size_t i = 0; i < sizeof group.bytes; i++)
-		hash = (hash ^ group.bytes[i]) * 16777619u;
-	visitor = &desk->visitors[hash % VISITORS];
-	if (visitor->since == 0 || now - visitor->since > HOUR_MS ||
-	    memcmp(&visitor->group, &group, sizeof group) != 0)
-		*visitor = (struct visitor){ .group = group, .since = now };
-	return visitor;
-}
-
 static bool
 is_limited(const struct desk *desk)
 {
@@ -99,7 +74,8 @@ register_may_try(struct router *router, const struct stream *stream)
 {
 	struct desk *desk = router_state(router, &feature_register);
 
-	return !is_limited(desk) || (stream != NULL && ++visitor_of(desk, stream)->tries <= TRIES_AN_HOUR);
+	return !is_limited(desk) ||
+	       (stream != NULL && register_limit_try(desk->limit, stream_peer(stream), now_mono()));
 }
 
 /* Answers. They never echo the request: it holds a password (XEP-0077 3.3). */
@@ -137,7 +113,7 @@ job_done(void *arg)
 			job->then(job);
 		else
 			event_finish(job->event, refuse(job->event, STANZA_NOT_ACCEPTABLE,
-			    "This password has characters that may not be used"));
+							"This password has characters that may not be used"));
 	}
 	cleanse(&job->keys, sizeof job->keys);
 	free(job);
@@ -173,16 +149,21 @@ account_write(struct job *job)
 	const struct invite_ticket *ticket = invite_of(event->router, stream);
 	const char *node = job->form->jid.node;
 
-	if (ticket == NULL && router_conf(event->router)->registration != REGISTRATION_OPEN) { /* the stream has gone */
+	if (ticket == NULL &&
+	    router_conf(event->router)->registration != REGISTRATION_OPEN) { /* the stream has gone */
 		event_finish(event, event_reject(event, STANZA_NOT_ALLOWED, "An invitation is needed"));
 		return;
 	}
-	event_add(event, &(struct op){ .kind = OP_ACCOUNT_NEW, .account = node, .time = event->time, .keys = &job->keys });
+	event_add(
+	    event,
+	    &(struct op){ .kind = OP_ACCOUNT_NEW, .account = node, .time = event->time, .keys = &job->keys });
 	if (ticket != NULL)
-		event_add(event,
-		    &(struct op){ .kind = OP_INVITE_USE, .account = node, .token = ticket->token, .time = ticket->time });
+		event_add(event, &(struct op){ .kind = OP_INVITE_USE,
+					       .account = node,
+					       .token = ticket->token,
+					       .time = ticket->time });
 	if (is_limited(job->desk) && stream != NULL)
-		visitor_of(job->desk, stream)->made++;
+		register_limit_made(job->desk->limit, stream_peer(stream), now_mono());
 	event_reply_result(event);
 	log_info(NULL, "new account %s%s", node, ticket != NULL ? " by invitation" : "");
 	event_finish(event, HANDLED);
@@ -210,8 +191,8 @@ reservations_read(void *arg, bool failed, const struct invite_row *rows, size_t 
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (rows[i].node == NULL || strcmp(rows[i].node, reservation->form->jid.node) != 0 || rows[i].used ||
-		    (rows[i].expires != 0 && rows[i].expires <= now) ||
+		if (rows[i].node == NULL || strcmp(rows[i].node, reservation->form->jid.node) != 0 ||
+		    rows[i].used || (rows[i].expires != 0 && rows[i].expires <= now) ||
 		    (ticket != NULL && strcmp(rows[i].token, ticket->token) == 0))
 			continue;
 		event_finish(event, refuse(event, STANZA_CONFLICT, "This address is reserved for somebody"));
@@ -236,8 +217,9 @@ account_new(struct desk *desk, struct event *event)
 	if (ticket == NULL && router_conf(desk->router)->registration != REGISTRATION_OPEN)
 		return refuse(event, STANZA_NOT_ALLOWED, "An invitation is needed");
 	if (!register_may_try(desk->router, stream) ||
-	    (is_limited(desk) && visitor_of(desk, stream)->made >= ACCOUNTS_AN_HOUR))
-		return refuse(event, STANZA_RESOURCE_CONSTRAINT, "Too many tries from this address; try later");
+	    (is_limited(desk) && register_limit_has_made_all(desk->limit, stream_peer(stream), now_mono())))
+		return refuse(event, STANZA_RESOURCE_CONSTRAINT,
+			      "Too many tries from this address; try later");
 	error = register_form_read(event->arena, event->payload, router_domain(desk->router), form);
 	if (error != STANZA_OK)
 		return refuse(event, error, NULL);
@@ -286,7 +268,8 @@ password_write(struct job *job)
 {
 	struct event *event = job->event;
 
-	event_add(event, &(struct op){ .kind = OP_ACCOUNT_KEYS, .account = job->form->jid.node, .keys = &job->keys });
+	event_add(event, &(struct op){
+			     .kind = OP_ACCOUNT_KEYS, .account = job->form->jid.node, .keys = &job->keys });
 	event_reply_result(event);
 	event_finish(event, HANDLED);
 }
@@ -327,7 +310,8 @@ account_remove(struct event *event)
 		if ((flags[i] & (ROSTER_TO | ROSTER_PENDING_OUT)) != 0)
 			send_presence(event, contacts[i], "unsubscribe");
 	}
-	event_add(event, &(struct op){ .kind = OP_ACCOUNT_DEL, .account = account->node, .time = event->time });
+	event_add(event,
+		  &(struct op){ .kind = OP_ACCOUNT_DEL, .account = account->node, .time = event->time });
 	event_after(event, account_gone, arena_strdup(event->arena, account->node));
 	return HANDLED;
 }
@@ -374,6 +358,7 @@ register_init(struct router *router)
 	struct desk *desk = xcalloc(1, sizeof *desk);
 
 	desk->router = router;
+	desk->limit = register_limit_new();
 	desk->pool = pool_new(router_loop(router), KEYS_AT_A_TIME);
 	return desk;
 }
@@ -384,13 +369,18 @@ register_free(void *state)
 	struct desk *desk = state;
 
 	pool_free(&desk->pool);
+	register_limit_free(&desk->limit);
 	free(desk);
 }
 
 static const char *const disco[] = { NS_REGISTER, NULL };
 
 static const struct iq_handler handlers[] = {
-	{ .name = "query", .ns = NS_REGISTER, .types = ON_GET | ON_SET, .scopes = TO_HOST | TO_SELF, .fn = register_own },
+	{ .name = "query",
+	  .ns = NS_REGISTER,
+	  .types = ON_GET | ON_SET,
+	  .scopes = TO_HOST | TO_SELF,
+	  .fn = register_own },
 	{ .name = NULL },
 };
 

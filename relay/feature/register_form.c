@@ -21,7 +21,8 @@ value_of(struct arena *arena, const struct xml *query, const struct xml *form, c
 }
 
 enum stanza_error
-register_form_read(struct arena *arena, const struct xml *query, const char *domain, struct register_form *form_r)
+register_form_read(struct arena *arena, const struct xml *query, const char *domain,
+		   struct register_form *form_r)
 {
 	const struct xml *form = form_find(query, NS_REGISTER), *first = xml_first(query);
 	const char *name;
@@ -46,7 +47,8 @@ wipe(const struct xml *node)
 {
 	for (const struct xml *child = node->first; child != NULL; child = child->next) {
 		if (child->name == NULL)
-			cleanse((void *)(uintptr_t)child->text, child->len); /* ours: it came with this stanza's arena */
+			cleanse((void *)(uintptr_t)child->text,
+				child->len); /* ours: it came with this stanza's arena */
 		else
 			wipe(child);
 	}

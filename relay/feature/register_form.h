@@ -19,11 +19,12 @@ struct register_form {
 	const char *password; /* arena's; not empty */
 };
 
-/* From the <query/> of an iq set: fields, or the same as a submitted data form. STANZA_OK, or what to answer: bad-request, not-acceptable (something
- * is missing), jid-malformed. */
+/* From the <query/> of an iq set: fields, or the same as a submitted data form. STANZA_OK, or what to answer:
+ * bad-request, not-acceptable (something is missing), jid-malformed. */
 enum stanza_error register_form_read(struct arena *arena, const struct xml *query, const char *domain,
-    struct register_form *form_r);
-/* Overwrite and remove all that it holds, so that neither memory nor an error that echoes the request shows a password. */
+				     struct register_form *form_r);
+/* Overwrite and remove all that it holds, so that neither memory nor an error that echoes the request shows a
+ * password. */
 void register_form_forget(struct xml *query);
 
 #endif

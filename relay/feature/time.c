@@ -1,5 +1,6 @@
 /*
- * feature/time.c -- the relay's clock (XEP-0202 2.0). Always in UTC with offset +00:00, so that it does not tell where the machine stands.
+ * feature/time.c -- the relay's clock (XEP-0202 2.0). Always in UTC with offset +00:00, so that it does not
+ * tell where the machine stands.
  */
 #include "config.h"
 

@@ -1,5 +1,6 @@
 /*
- * feature/version.c -- which software this is (XEP-0092 1.1). Says nothing about the machine: <os/> is optional and helps attackers first.
+ * feature/version.c -- which software this is (XEP-0092 1.1). Says nothing about the machine: <os/> is
+ * optional and helps attackers first.
  */
 #include "config.h"
 

@@ -10,7 +10,8 @@ struct loop;
 /* fd becomes the callee's; its peer is the relay's own user or root, others have been refused. */
 typedef void local_fn(void *arg, int fd);
 
-/* The socket is made 0600. One that a dead process left is replaced; one that answers, and what is no socket, is not. NULL: *error_r (malloc'd). */
+/* The socket is made 0600. One that a dead process left is replaced; one that answers, and what is no socket,
+ * is not. NULL: *error_r (malloc'd). */
 struct local *local_listen(struct loop *loop, const char *path, local_fn *fn, void *arg, char **error_r);
 void local_free(struct local **local); /* removes the socket; NULL inside is allowed */
 

@@ -15,28 +15,32 @@
 #include "relay/feature/caps_set.h"
 
 #define QUERY(inside) "<query xmlns='http://jabber.org/protocol/disco#info'>" inside "</query>"
-#define FEATURES \
-	"<feature var='http://jabber.org/protocol/muc'/><feature var='http://jabber.org/protocol/caps'/>" \
-	"<feature var='http://jabber.org/protocol/disco#items'/><feature var='http://jabber.org/protocol/disco#info'/>"
-#define FORM(type) \
-	"<x xmlns='jabber:x:data' type='result'><field var='software'><value>Psi</value></field>" \
-	"<field var='FORM_TYPE' type='" type "'><value>urn:xmpp:dataforms:softwareinfo</value></field>" \
-	"<field var='ip_version'><value>ipv6</value><value>ipv4</value></field><field var='os'><value>Mac</value></field>" \
-	"<field var='os_version'><value>10.5.1</value></field><field var='software_version'><value>0.11</value></field></x>"
-#define PSI \
-	"<identity xml:lang='en' category='client' name='Psi 0.11' type='pc'/>" \
+#define FEATURES                                                                                             \
+	"<feature var='http://jabber.org/protocol/muc'/><feature var='http://jabber.org/protocol/caps'/>"    \
+	"<feature var='http://jabber.org/protocol/disco#items'/><feature "                                   \
+	"var='http://jabber.org/protocol/disco#info'/>"
+#define FORM(type)                                                                                           \
+	"<x xmlns='jabber:x:data' type='result'><field var='software'><value>Psi</value></field>"            \
+	"<field var='FORM_TYPE' type='" type "'><value>urn:xmpp:dataforms:softwareinfo</value></field>"      \
+	"<field var='ip_version'><value>ipv6</value><value>ipv4</value></field><field "                      \
+	"var='os'><value>Mac</value></field>"                                                                \
+	"<field var='os_version'><value>10.5.1</value></field><field "                                       \
+	"var='software_version'><value>0.11</value></field></x>"
+#define PSI                                                                                                  \
+	"<identity xml:lang='en' category='client' name='Psi 0.11' type='pc'/>"                              \
 	"<identity xml:lang='el' category='client' name='\xce\xa8 0.11' type='pc'/>"
 
 static const struct {
 	const char *what, *xml, *ver; /* ver NULL: ill-formed */
 } cases[] = {
 	{ "5.2", QUERY("<identity category='client' type='pc' name='Exodus 0.9.1'/>" FEATURES),
-	    "QgayPKawpkPSDYmwT/WM94uAlu0=" },
+	  "QgayPKawpkPSDYmwT/WM94uAlu0=" },
 	{ "5.3", QUERY(PSI FEATURES FORM("hidden")), "q07IKJEyjvHSyhy//CH0CxmKi8w=" },
 	{ "a form whose FORM_TYPE is not hidden does not count",
-	    QUERY("<identity category='client' type='pc' name='Exodus 0.9.1'/>" FEATURES FORM("text-single")),
-	    "QgayPKawpkPSDYmwT/WM94uAlu0=" },
-	{ "an identity twice", QUERY("<identity category='client' type='pc'/><identity category='client' type='pc'/>"), NULL },
+	  QUERY("<identity category='client' type='pc' name='Exodus 0.9.1'/>" FEATURES FORM("text-single")),
+	  "QgayPKawpkPSDYmwT/WM94uAlu0=" },
+	{ "an identity twice",
+	  QUERY("<identity category='client' type='pc'/><identity category='client' type='pc'/>"), NULL },
 	{ "a feature twice", QUERY("<feature var='a'/><feature var='a'/>"), NULL },
 	{ "a form twice", QUERY(FORM("hidden") FORM("hidden")), NULL },
 	{ "a separator inside a feature", QUERY("<feature var='a&lt;b'/>"), NULL },
@@ -77,8 +81,9 @@ test_kind(void **state)
 static void
 test_set(void **state)
 {
-	static const char text[] = QUERY("<feature var='urn:b+notify'/><feature var='urn:a'/><feature var='+notify'/>"
-					 "<feature var='urn:a+notify'/><feature var='urn:c+notify+'/>");
+	static const char text[] =
+	    QUERY("<feature var='urn:b+notify'/><feature var='urn:a'/><feature var='+notify'/>"
+		  "<feature var='urn:a+notify'/><feature var='urn:c+notify+'/>");
 	struct arena *arena = arena_new();
 	enum stream_error error;
 	struct caps_set *set =

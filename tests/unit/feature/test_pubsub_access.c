@@ -19,16 +19,27 @@ static const struct pubsub_asker askers[WHO] = {
 	[SELF] = { .owner = true, .bare = "eva@familia.example" },
 	[FROM] = { .flags = ROSTER_VISIBLE | ROSTER_FROM, .groups = "Work\n", .bare = ANA },
 	[BOTH] = { .flags = ROSTER_VISIBLE | ROSTER_FROM | ROSTER_TO, .bare = ANA },
-	[FRIEND] = { .flags = ROSTER_VISIBLE | ROSTER_FROM | ROSTER_TO, .groups = "Work\nFriends\n", .bare = ANA },
+	[FRIEND] = { .flags = ROSTER_VISIBLE | ROSTER_FROM | ROSTER_TO,
+		     .groups = "Work\nFriends\n",
+		     .bare = ANA },
 	[TO_ONLY] = { .flags = ROSTER_VISIBLE | ROSTER_TO, .groups = "Work\n", .bare = ANA },
 	[REQUESTING] = { .flags = ROSTER_PENDING_IN, .groups = "Friends\n", .bare = ANA },
 	[REMOVED] = { .flags = 0, .bare = ANA },
 	[STRANGER] = { .flags = 0, .bare = "mallory@otro.example" },
 	[MEMBER] = { .flags = 0, .bare = "tia@otro.example" },
-	[OUTCAST] = { .flags = ROSTER_VISIBLE | ROSTER_FROM | ROSTER_TO, .groups = "Friends\n", .bare = "ex@familia.example" },
+	[OUTCAST] = { .flags = ROSTER_VISIBLE | ROSTER_FROM | ROSTER_TO,
+		      .groups = "Friends\n",
+		      .bare = "ex@familia.example" },
 };
 
-enum { Y = RIGHT_READ, P = RIGHT_NEEDS_PRESENCE, G = RIGHT_NOT_IN_GROUP, C = RIGHT_CLOSED, X = RIGHT_OUTCAST };
+enum {
+	Y = RIGHT_READ,
+	P = RIGHT_NEEDS_PRESENCE,
+	G = RIGHT_NOT_IN_GROUP,
+	C = RIGHT_CLOSED,
+	X = RIGHT_OUTCAST
+};
+/* clang-format off */
 static const int expected[4][WHO] = {
 	/*                    SELF FROM BOTH FRIEND TO_ONLY REQUESTING REMOVED STRANGER MEMBER OUTCAST */
 	[ACCESS_OPEN] =      { Y,   Y,   Y,   Y,     Y,      Y,         Y,      Y,       Y,     X },
@@ -36,6 +47,7 @@ static const int expected[4][WHO] = {
 	[ACCESS_ROSTER] =    { Y,   G,   G,   Y,     G,      G,         G,      G,       G,     X },
 	[ACCESS_WHITELIST] = { Y,   C,   C,   C,     C,      C,         C,      C,       Y,     X },
 };
+/* clang-format on */
 
 static void
 test_matrix(void **state)

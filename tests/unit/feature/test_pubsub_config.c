@@ -1,4 +1,5 @@
-/* test_pubsub_config.c -- a node's configuration as form, as stored text and as precondition (XEP-0060 7.1.5, 8.2). */
+/* test_pubsub_config.c -- a node's configuration as form, as stored text and as precondition
+ * (XEP-0060 7.1.5, 8.2). */
 #include "config.h"
 
 #include <setjmp.h>
@@ -77,14 +78,15 @@ test_apply(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct pubsub_config config = pubsub_config_default;
 		const char *var = NULL;
-		enum config_result result =
-		    pubsub_config_apply(arena, &config, form_of(arena, cases[i].var, cases[i].value), true, &var);
+		enum config_result result = pubsub_config_apply(
+		    arena, &config, form_of(arena, cases[i].var, cases[i].value), true, &var);
 		if (result != cases[i].result)
 			fail_msg("%s=%s: %d", cases[i].var, cases[i].value, (int)result);
 		if (result != CONFIG_OK)
 			assert_string_equal(var, cases[i].var);
 		else if (pubsub_config_equal(&config, &pubsub_config_default) == cases[i].changes)
-			fail_msg("%s=%s: %s", cases[i].var, cases[i].value, cases[i].changes ? "equal" : "differs");
+			fail_msg("%s=%s: %s", cases[i].var, cases[i].value,
+				 cases[i].changes ? "equal" : "differs");
 	}
 }
 
@@ -94,9 +96,9 @@ test_lenient(void **state)
 	struct pubsub_config config = pubsub_config_default;
 	const char *var;
 
-	assert_int_equal(
-	    pubsub_config_apply(*state, &config, form_of(*state, "lazo#members", "m@otro.example"), false, &var),
-	    CONFIG_OK);
+	assert_int_equal(pubsub_config_apply(*state, &config,
+					     form_of(*state, "lazo#members", "m@otro.example"), false, &var),
+			 CONFIG_OK);
 	assert_true(pubsub_config_equal(&config, &pubsub_config_default));
 }
 
@@ -125,8 +127,10 @@ test_stored(void **state)
 static void
 test_broken(void **state)
 {
-	static const char *const texts[] = { NULL, "", "x", "<x xmlns='jabber:x:data'>",
-		"<x xmlns='jabber:x:data'><field var='pubsub#access_model'><value>any</value></field></x>" };
+	static const char *const texts[] = {
+		NULL, "", "x", "<x xmlns='jabber:x:data'>",
+		"<x xmlns='jabber:x:data'><field var='pubsub#access_model'><value>any</value></field></x>"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

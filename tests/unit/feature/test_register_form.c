@@ -15,9 +15,11 @@
 #include "relay/feature/register_form.h"
 
 #define QUERY(inside) "<query xmlns='jabber:iq:register'>" inside "</query>"
-#define FORM(name, password) \
-	"<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>jabber:iq:register</value></field>" \
-	"<field var='username'><value>" name "</value></field><field var='password'><value>" password "</value></field></x>"
+#define FORM(name, password)                                                                                 \
+	"<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' "                                     \
+	"type='hidden'><value>jabber:iq:register</value></field>"                                            \
+	"<field var='username'><value>" name "</value></field><field var='password'><value>" password        \
+	"</value></field></x>"
 
 static struct xml *
 parse(struct arena *arena, const char *text)
@@ -48,7 +50,8 @@ static const struct {
 	{ QUERY("<username>a@b</username><password>x</password>"), STANZA_JID_MALFORMED, NULL },
 	{ QUERY("<username>a b</username><password>x</password>"), STANZA_JID_MALFORMED, NULL },
 	{ QUERY("<username>a/b</username><password>x</password>"), STANZA_JID_MALFORMED, NULL },
-	{ QUERY("<username xmlns='urn:other'>rosa</username><password>x</password>"), STANZA_NOT_ACCEPTABLE, NULL },
+	{ QUERY("<username xmlns='urn:other'>rosa</username><password>x</password>"), STANZA_NOT_ACCEPTABLE,
+	  NULL },
 };
 
 static void
@@ -86,7 +89,7 @@ test_long_password(void **state)
 		password[lengths[i]] = '\0';
 		xml_add_leaf(arena, query, "password", NULL, password);
 		assert_int_equal(register_form_read(arena, query, "familia.example", &form),
-		    i == 0 ? STANZA_OK : STANZA_NOT_ACCEPTABLE);
+				 i == 0 ? STANZA_OK : STANZA_NOT_ACCEPTABLE);
 	}
 	arena_free(&arena);
 }
@@ -95,7 +98,8 @@ static void
 test_forget(void **state)
 {
 	struct arena *arena = arena_new();
-	struct xml *query = parse(arena, QUERY("<username>rosa</username><password>secreta</password>" FORM("r", "secreta")));
+	struct xml *query =
+	    parse(arena, QUERY("<username>rosa</username><password>secreta</password>" FORM("r", "secreta")));
 	const struct xml *text = xml_find(query, "password", NULL)->first;
 	struct buf out = { .data = NULL };
 
