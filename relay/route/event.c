@@ -25,6 +25,8 @@
 #include "relay/store/txn.h"
 #include "relay/stream/stream.h"
 
+enum { ECHO_MOST = 16 * 1024 /* bytes of a refused stanza that come back in the error */ };
+
 struct after {
 	struct after *next;
 	struct event *event;
@@ -271,8 +273,9 @@ send_now(struct event *event, void *arg)
 		return; /* complete() has given it to the slot */
 	if (sending->to != NULL)
 		session_send_bytes(sending->to, sending->bytes, sending->len);
-	else if (event->origin != NULL)
-		session_send_bytes(event->origin, sending->bytes, sending->len);
+	else if (event->origin != NULL && event->origin->stream != NULL)
+		/* Its own answers: bounded by how many stanzas a stream may have unhandled, and by the stream's own limit. */
+		stream_send_bytes(event->origin->stream, sending->bytes, sending->len);
 	session_unref(&sending->to);
 }
 
@@ -318,11 +321,26 @@ event_reply_result(struct event *event)
 	event_reply(event, event_result(event));
 }
 
-/* The error, from an address that can stand there: a `to` that is none is not given back as our `from`. */
+/* Bytes of text and values, about; stops counting above `most`. Trees are at most 64 deep (xmlin.h). */
+static size_t
+weight(const struct xml *node, size_t most)
+{
+	size_t sum = node->len;
+
+	for (const struct xml_attr *attr = node->attrs; attr != NULL; attr = attr->next)
+		sum += strlen(attr->value);
+	for (const struct xml *child = node->first; child != NULL && sum <= most; child = child->next)
+		sum += sizeof *child + weight(child, most - sum);
+	return sum;
+}
+
+/* The error, from an address that can stand there: a `to` that is none is not given back as our `from`. What was refused comes back with
+ * it (RFC 6120 8.3.1 leaves that to us) unless it is large, or refused for want of room. */
 static struct xml *
 error_for(struct event *event, enum stanza_error error, const char *text)
 {
-	struct xml *reply = stanza_error(event->arena, event->stanza, error, text, true);
+	bool echo = error != STANZA_RESOURCE_CONSTRAINT && weight(event->stanza, ECHO_MOST) <= ECHO_MOST;
+	struct xml *reply = stanza_error(event->arena, event->stanza, error, text, echo);
 
 	if (reply != NULL && event->to.domain == NULL && xml_attr(event->stanza, "to") != NULL)
 		xml_set(event->arena, reply, "from", event->router->domain);
