@@ -47,6 +47,7 @@ enum {
 	STREAM_BYTES_BEFORE = 16 * 1024, /* XEP-0478 max-bytes, before authentication */
 	STREAM_BYTES_AFTER = 256 * 1024,
 	STREAM_UNHANDLED_MOST = 256,
+	STREAM_QUEUE_PAUSE = 2 * 1024 * 1024, /* answers not yet taken: no more questions until they are */
 	STREAM_QUEUE_MOST = 4 * 1024 * 1024,
 	STREAM_TRIES = 3,
 	STREAM_IDLE = 5 * 60, /* seconds */

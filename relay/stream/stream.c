@@ -168,7 +168,8 @@ static bool
 is_blocked(const struct stream *stream)
 {
 	return stream->state >= STATE_CLOSING || stream->restart != RESTART_NONE || stream->holds > 0 ||
-	    stream->stopping || sasl_is_busy(stream) || fifo_is_undecided(stream->fifo) ||
+	    stream->stopping || stream_queued(stream) > STREAM_QUEUE_PAUSE || sasl_is_busy(stream) ||
+	    fifo_is_undecided(stream->fifo) ||
 	    fifo_unhandled(stream->fifo) >= STREAM_UNHANDLED_MOST;
 }
 
@@ -615,6 +616,8 @@ on_io(void *arg, enum io_event event, const char *bytes, size_t len)
 		tls_ready(stream);
 		break;
 	case IO_DRAINED:
+		if (stream->paused || stream->waiting != NULL || stream->rest.len > 0)
+			stream_later(stream); /* it may have waited for this */
 		break;
 	case IO_CLOSED:
 		if (stream->state < STATE_CLOSING)

@@ -463,4 +463,20 @@ def test_removed_contact_sees_nothing_more():
     close(a, b)
 
 
+def test_slow_line_gets_all_it_asked_for():
+    # More answers than a slow line takes at once: the relay stops reading questions, it does not close.
+    a = login(relay, relay.user())
+    large = "x" * 150_000
+    a.result("set", "<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:example:large'><item id='i'>"
+             f"<t xmlns='urn:example:large'>{large}</t></item></publish></pubsub>")
+    for i in range(60):
+        a.send(f"<iq type='get' id='slow{i}'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+               "<items node='urn:example:large'/></pubsub></iq>")
+    time.sleep(1)       # nothing is read meanwhile
+    for i in range(60):
+        equal(a.wait(lambda e: e.tag == CLIENT + "iq", 30).get("id"), f"slow{i}")
+        time.sleep(0.01)
+    a.close()
+
+
 main()
