@@ -24,7 +24,9 @@
 #include "proto/xml.h"
 #include "proto/xmlin.h"
 #include "proto/xmlout.h"
+#include "relay/conf.h"
 #include "relay/feature/feature_table.h"
+#include "relay/net/clock.h"
 #include "relay/net/loop.h"
 #include "relay/route/account.h"
 #include "relay/route/event.h"
@@ -55,6 +57,12 @@ struct reading { /* a question to the database */
 };
 
 static void flush(struct session *session);
+
+static bool
+is_per_device(const struct session *session)
+{
+	return router_conf(session->router)->mailbox == MAILBOX_DEVICE;
+}
 
 static struct mailbox *
 mailbox_of(struct session *session)
@@ -301,7 +309,8 @@ flush(struct session *session)
 	stream_barrier(session->stream, true);
 	reading = xcalloc(1, sizeof *reading);
 	*reading = (struct reading){ .session = session_ref(session), .after = mailbox->last };
-	read_pending(router_store(session->router), session->account->node, mailbox->last, MAILBOX_WINDOW, rows_read, reading);
+	read_pending_device(router_store(session->router), session->account->node,
+	    is_per_device(session) ? session->jid.resource : NULL, mailbox->last, MAILBOX_WINDOW, rows_read, reading);
 }
 
 void
@@ -331,21 +340,86 @@ mailbox_deliver(struct session *session, int64_t id, const char *body, size_t le
 
 /* ---- confirmation ---- */
 
+/* The account's count is the quota's: how many rows the confirmation took is known to the database alone. */
+static void
+counted(void *arg, bool failed, int64_t count, int64_t bytes)
+{
+	struct session *session = arg;
+
+	(void)bytes;
+	if (!failed)
+		session->account->pending = count;
+	session_unref(&session);
+}
+
+static void
+device_acked(void *arg, enum txn_result result)
+{
+	struct session *session = arg;
+
+	(void)result; /* a failure is logged, and the rows come again */
+	read_pending_count(router_store(session->router), session->account->node, counted, session);
+}
+
+/*
+ * mailbox = device: rows stay until every device seen within `hold` has them. Ids rise in the order of commits, and a device is sent
+ * rows in that order, so one number says what it has: the highest confirmed id below all that it was sent and has not confirmed.
+ */
+static void
+ack_device(struct session *session, const int64_t *ids, size_t count)
+{
+	const struct mailbox *mailbox = session->mailbox;
+	int64_t upto = ids[count - 1], now = now_wall(), bound = INT64_MAX;
+	struct txn *txn = txn_new(router_store(session->router));
+
+	for (size_t i = 0; i < mailbox->count; i++)
+		bound = mailbox->ids[i] < bound ? mailbox->ids[i] : bound;
+	for (size_t i = count; i-- > 0 && upto >= bound;)
+		upto = ids[i];
+	if (upto < bound)
+		txn_add(txn,
+		    &(struct op){ .kind = OP_DEVICE_ACK,
+		        .account = session->account->node,
+		        .item = session->jid.resource,
+		        .id = upto,
+		        .expires = now - router_conf(session->router)->hold * 1000 });
+	txn_submit(&txn, device_acked, session_ref(session));
+}
+
+static void
+note_device(struct session *session)
+{
+	struct txn *txn = txn_new(router_store(session->router));
+
+	txn_add(txn,
+	    &(struct op){ .kind = OP_DEVICE_SEEN,
+	        .account = session->account->node,
+	        .item = session->jid.resource,
+	        .time = now_wall() });
+	txn_submit(&txn, NULL, NULL);
+}
+
 static void
 clear_rows(struct session *session, int64_t *ids, size_t count)
 {
 	struct account *account = session->account;
 	struct session *row[SESSION_MOST];
-	struct txn *txn = txn_new(router_store(session->router));
+	struct txn *txn;
 	size_t sessions;
 	char text[33];
 
 	qsort(ids, count, sizeof *ids, compare_ids);
 	for (size_t i = 0; i < count; i++) {
-		txn_add(txn, &(struct op){ .kind = OP_PENDING_CLEAR, .account = account->node, .id = ids[i] });
 		store_stanza_id(router_store(session->router), ids[i], text);
 		log_info(&session->log, "%s confirmed", text);
 	}
+	if (is_per_device(session)) {
+		ack_device(session, ids, count);
+		return;
+	}
+	txn = txn_new(router_store(session->router));
+	for (size_t i = 0; i < count; i++)
+		txn_add(txn, &(struct op){ .kind = OP_PENDING_CLEAR, .account = account->node, .id = ids[i] });
 	account->pending -= account->pending < (int64_t)count ? account->pending : (int64_t)count;
 	sessions = session_row(account, row);
 	for (size_t i = 0; i < sessions; i++) {
@@ -419,6 +493,8 @@ on_available(struct event *event, void *state)
 	struct session *session = event->origin;
 
 	(void)state;
+	if (session_is_eligible(session) && is_per_device(session))
+		note_device(session);
 	if (session_is_eligible(session) && !mailbox_of(session)->no_flush)
 		restart(session);
 	return PASS;

@@ -178,7 +178,7 @@ static enum db_result
 answer_pending(struct db *db, struct question *q)
 {
 	struct stmt *stmt =
-	    db_ask(db, SQL_READ_PENDING, v_text(q->node), v_int(q->after), v_int((int64_t)q->limit));
+	    db_ask(db, SQL_READ_PENDING, v_text(q->node), v_int(q->after), v_int((int64_t)q->limit), v_text(q->name));
 	enum db_result result;
 	size_t bytes = 0;
 

@@ -163,6 +163,57 @@ op_pending_clear(struct db *db, struct txn_op *own)
 	return result == DB_OK && db_changes(db) > 0 ? op_message_drop(db, own->op.id) : result;
 }
 
+/* ---- mailbox = device */
+
+enum { DEVICES_MOST = 20, DEVICE_CLEARS = 1000 };
+
+static enum db_result
+op_device_seen(struct db *db, struct txn_op *own)
+{
+	const struct op *op = &own->op;
+	int64_t account;
+	enum db_result result;
+
+	if ((result = account_find(db, op->account, &account)) != DB_OK)
+		return none_is_ok(result);
+	result = db_run(db, SQL_DEVICE_SEEN, v_int(account), v_text(op->item), v_int(op->time));
+	return result != DB_OK ? result : db_run(db, SQL_DEVICE_TRIM, v_int(account), v_int(DEVICES_MOST));
+}
+
+/* The oldest row that every device seen since then has. DB_CONFLICT: none. */
+static enum db_result
+device_done(struct db *db, int64_t account, int64_t since, int64_t *id_r)
+{
+	struct stmt *stmt = db_ask(db, SQL_DEVICE_DONE, v_int(account), v_int(since));
+	enum db_result result = db_next(db, stmt);
+
+	if (result != DB_ROW)
+		return result == DB_OK ? DB_CONFLICT : result;
+	*id_r = col_int(stmt, 0);
+	db_end(stmt);
+	return DB_OK;
+}
+
+static enum db_result
+op_device_ack(struct db *db, struct txn_op *own)
+{
+	const struct op *op = &own->op;
+	int64_t account, id;
+	enum db_result result;
+
+	if ((result = account_find(db, op->account, &account)) != DB_OK)
+		return none_is_ok(result);
+	result = db_run(db, SQL_DEVICE_UPTO, v_int(account), v_text(op->item), v_int(op->id));
+	for (int cleared = 0; result == DB_OK && cleared < DEVICE_CLEARS; cleared++) {
+		result = device_done(db, account, op->expires, &id);
+		if (result == DB_OK)
+			result = db_run(db, SQL_PENDING_END, v_int(account), v_int(id));
+		if (result == DB_OK)
+			result = op_message_drop(db, id);
+	}
+	return none_is_ok(result);
+}
+
 /* ---- accounts */
 
 #define KEYS(keys)                                                                                           \
@@ -365,6 +416,8 @@ static const struct op_row {
 	[OP_BOX] = { op_box, true },
 	[OP_PENDING] = { op_pending, true },
 	[OP_PENDING_CLEAR] = { op_pending_clear, false },
+	[OP_DEVICE_SEEN] = { op_device_seen, true },
+	[OP_DEVICE_ACK] = { op_device_ack, false },
 	[OP_ACCOUNT_NEW] = { op_account_new, true },
 	[OP_ACCOUNT_KEYS] = { op_account_keys, false },
 	[OP_ACCOUNT_DEL] = { op_account_del, false },

@@ -85,8 +85,15 @@ void
 read_pending(struct store *store, const char *node, int64_t after, size_t limit, read_messages_fn *fn,
 	     void *arg)
 {
+	read_pending_device(store, node, NULL, after, limit, fn, arg);
+}
+
+void
+read_pending_device(struct store *store, const char *node, const char *resource, int64_t after, size_t limit,
+		    read_messages_fn *fn, void *arg)
+{
 	struct question *q =
-	    question_new(&ask_pending, (union question_fn){ .messages = fn }, arg, node, NULL);
+	    question_new(&ask_pending, (union question_fn){ .messages = fn }, arg, node, resource);
 
 	q->after = after;
 	q->limit = limit;

@@ -64,6 +64,9 @@ void read_keys(struct store *store, const char *node, read_keys_fn *fn, void *ar
  * an answer of 0 rows is the end. */
 void read_pending(struct store *store, const char *node, int64_t after, size_t limit, read_messages_fn *fn,
 		  void *arg);
+/* The same without what this device (resource) has confirmed already: mailbox = device. */
+void read_pending_device(struct store *store, const char *node, const char *resource, int64_t after, size_t limit,
+    read_messages_fn *fn, void *arg);
 void read_pending_count(struct store *store, const char *node, read_count_fn *fn, void *arg);
 /* Items of one node, newest first, at most limit; item non-NULL: only that one. Once the bodies have passed
  * READ_ITEMS_BYTES, the rows that follow have body NULL and no publisher: only their names are told. */

@@ -34,6 +34,9 @@ static const char first[] =
     /* What an account has not acknowledged yet. Short, because rows leave. */
     "CREATE TABLE pending (account INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (account, id)) WITHOUT "
     "ROWID;"
+    /* Devices of an account by resource, for mailbox = device: up to which id each has confirmed. */
+    "CREATE TABLE device (account INTEGER NOT NULL, resource TEXT NOT NULL, seen INTEGER NOT NULL,"
+    " upto INTEGER NOT NULL, PRIMARY KEY (account, resource)) WITHOUT ROWID;"
     /* Duplicate keys, kept to the message's expiry. */
     "CREATE TABLE seen (key BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX seen_expires ON seen (expires);"

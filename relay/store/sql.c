@@ -35,6 +35,13 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_PENDING_NEW] =
 	    "INSERT INTO pending (account, id) VALUES (?1, ?2) ON CONFLICT (account, id) DO NOTHING",
 	[SQL_PENDING_END] = "DELETE FROM pending WHERE account = ?1 AND id = ?2",
+	[SQL_DEVICE_SEEN] = "INSERT INTO device (account, resource, seen, upto) VALUES (?1, ?2, ?3, 0)"
+			    " ON CONFLICT (account, resource) DO UPDATE SET seen = ?3",
+	[SQL_DEVICE_TRIM] = "DELETE FROM device WHERE account = ?1 AND resource NOT IN (SELECT resource FROM device"
+			    " WHERE account = ?1 ORDER BY seen DESC LIMIT ?2)",
+	[SQL_DEVICE_UPTO] = "UPDATE device SET upto = ?3 WHERE account = ?1 AND resource = ?2 AND upto < ?3",
+	[SQL_DEVICE_DONE] = "SELECT id FROM pending WHERE account = ?1 AND id <= (SELECT min(upto) FROM device"
+			    " WHERE account = ?1 AND seen >= ?2) LIMIT 1",
 
 	[SQL_ACCOUNT_FIND] = "SELECT id FROM account WHERE node = ?1",
 	[SQL_ACCOUNT_NEW] = "INSERT INTO account (node, created, roster_version, " KEYS ")"
@@ -88,6 +95,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_GONE_ITEMS_LEFT] = "SELECT id FROM item WHERE node = ?1 LIMIT 1",
 	[SQL_GONE_NODE_END] = "DELETE FROM node WHERE id = ?1",
 	[SQL_GONE_ROSTER] = "DELETE FROM roster WHERE account = ?1",
+	[SQL_GONE_DEVICE] = "DELETE FROM device WHERE account = ?1",
 	[SQL_GONE_STATUS] = "DELETE FROM status WHERE account = ?1",
 	[SQL_GONE_END] = "DELETE FROM account WHERE id = ?1 AND node IS NULL",
 
@@ -104,7 +112,8 @@ static const char *const texts[SQL_COUNT] = {
 	    "SELECT m.id, m.time, m.expires, f.text, m.sender_resource, t.text, m.recipient_resource, m.body"
 	    " FROM pending p JOIN msg m ON m.id = p.id JOIN jid f ON f.id = m.sender"
 	    " JOIN jid t ON t.id = m.recipient WHERE p.account = (SELECT id FROM account WHERE node = ?1)"
-	    " AND p.id > ?2 ORDER BY p.id LIMIT ?3",
+	    " AND p.id > ?2 AND p.id > coalesce((SELECT upto FROM device WHERE account = p.account AND resource = ?4), 0)"
+	    " ORDER BY p.id LIMIT ?3",
 	[SQL_READ_PENDING_COUNT] =
 	    "SELECT count(*), coalesce(sum(length(m.body)), 0) FROM pending p JOIN msg m ON m.id = p.id"
 	    " WHERE p.account = (SELECT id FROM account WHERE node = ?1)",

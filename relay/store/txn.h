@@ -32,6 +32,9 @@ enum op_kind {
 	OP_BOX, /* an archive entry of one account for that message; conflict: no such account or message */
 	OP_PENDING,       /* the message waits in the mailbox of this account; conflict as above */
 	OP_PENDING_CLEAR, /* acknowledged: gone from the mailbox; nothing when it was not there */
+	OP_DEVICE_SEEN,   /* mailbox = device: the resource `item` is there at `time`; the 20 seen last are remembered */
+	OP_DEVICE_ACK,    /* that resource has confirmed all rows up to `id`; rows that each device seen since `expires`
+			     has confirmed leave the mailbox, at most 1,000 at a time */
 	OP_ACCOUNT_NEW,   /* conflict: exists */
 	OP_ACCOUNT_KEYS,  /* new password's SCRAM keys; conflict: no such account */
 	OP_ACCOUNT_DEL,   /* with everything it owns; conflict: no such account */

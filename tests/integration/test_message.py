@@ -321,6 +321,44 @@ def test_many_waiting_are_flushed_in_order():
     b.close()
 
 
+def test_mailbox_per_device():
+    """mailbox = device: what one device has confirmed still waits for the other, and leaves when both have it."""
+    both = Relay(authority=relay.authority, mailbox="device")
+    a, away = login(both, both.user()), both.user()
+    for name in ("phone", "laptop"):  # both are known
+        s = login(both, away, resource=name)
+        s.barrier()
+        s.close()
+    for i in range(5):
+        say(a, away, f"one {i}")
+    a.barrier()
+    want = [f"one {i}" for i in range(5)]
+
+    def flushed(name):
+        s = login(both, away, resource=name)
+        came = bodies(s.barrier())
+        s.barrier()  # the relay's ping behind the flush is answered
+        s.close()
+        return came
+
+    def waiting(count):
+        for _ in range(50):
+            rows = [row["pending"] for row in both.ctl_json("user", "list") if row["jid"] == away]
+            if rows == [count]:
+                return
+            time.sleep(0.05)
+        equal(rows, [count])
+
+    equal(flushed("phone"), want)
+    equal(flushed("phone"), [], "the phone has confirmed them")
+    time.sleep(0.3)
+    waiting(5)  # for the laptop
+    equal(flushed("laptop"), want)
+    waiting(0)
+    equal(flushed("laptop"), [])
+    a.close()
+
+
 def test_a_ping_behind_presence_is_answered_behind_the_flush():
     # A client's way to know that it has what was waiting: 60 rows are less than a window, so one ping is enough.
     a, away = login(relay, relay.user()), relay.user()
