@@ -242,48 +242,57 @@ announced(struct event *event, void *arg)
 		pubsub_greet(session, before != NULL ? before->set : NULL);
 }
 
-/* The cache key of a <c/>: shared when its hash can be checked, else the session's own (5.4, 2.3; legacy
- * format: appendix). */
-static char *
-key_of(const struct session *session, const struct xml *c)
+/* What a <c/> says; keys are in the event's arena. */
+struct announcement {
+	const char *node_ver;
+	const char *key; /* shared when its hash can be checked, else the session's own (5.4, 2.3) */
+	const char *own; /* the session's own: what it has after an answer that did not hash to it */
+};
+
+static bool
+read_announcement(struct arena *arena, const struct session *session, const struct xml *c,
+		  struct announcement *out)
 {
 	const char *hash = xml_attr(c, "hash"), *ver = xml_attr(c, "ver"), *node = xml_attr(c, "node");
 	enum digest kind;
 
 	if (ver == NULL || node == NULL || strlen(ver) > ATTR_MAX || strlen(node) > ATTR_MAX)
-		return NULL;
-	if (hash != NULL && caps_hash_kind(hash, &kind))
-		return xasprintf("%s\n%s", hash, ver);
-	return xasprintf("\n%s\n%s#%s", session->text, node, ver);
+		return false;
+	out->node_ver = arena_printf(arena, "%s#%s", node, ver);
+	out->own = arena_printf(arena, "\n%s\n%s", session->text, out->node_ver);
+	out->key =
+	    hash != NULL && caps_hash_kind(hash, &kind) ? arena_printf(arena, "%s\n%s", hash, ver) : out->own;
+	return true;
 }
 
+static void
+announce(struct caps *caps, struct event *event, struct session *session, const struct announcement *said)
+{
+	struct change *change = arena_alloc(event->arena, sizeof *change);
+
+	change->before = session->caps != NULL ? arena_strdup(event->arena, session->caps) : NULL;
+	change->available = session->available;
+	session_set_key(caps, session, caps_cache_take(&caps->cache, said->key, said->node_ver));
+	event_after(event, announced, change);
+}
+
+/* A presence without <c/> changes nothing: some clients send it only with the first. */
 static enum verdict
 caps_presence(struct event *event, void *state)
 {
-	struct caps *caps = state;
 	struct session *session = event->origin;
+	struct announcement said;
 	const struct xml *c;
-	char *key;
 
 	if (session == NULL || event->kind != STANZA_PRESENCE || event->to.domain != NULL ||
 	    presence_type(event->stanza) != PRESENCE_AVAILABLE)
 		return PASS;
 	c = xml_find(event->stanza, "c", NS_CAPS);
-	key = c != NULL ? key_of(session, c) : NULL;
-	if (key == NULL) {
-		session_set_key(caps, session, NULL);
+	if (c == NULL || !read_announcement(event->arena, session, c, &said))
 		return PASS;
-	}
-	if (session->caps == NULL || strcmp(session->caps, key) != 0) {
-		struct change *change = arena_alloc(event->arena, sizeof *change);
-		const char *node_ver =
-		    arena_printf(event->arena, "%s#%s", xml_attr(c, "node"), xml_attr(c, "ver"));
-		change->before = session->caps != NULL ? arena_strdup(event->arena, session->caps) : NULL;
-		change->available = session->available;
-		session_set_key(caps, session, caps_cache_take(&caps->cache, key, node_ver));
-		event_after(event, announced, change);
-	}
-	free(key);
+	if (session->caps == NULL ||
+	    (strcmp(session->caps, said.key) != 0 && strcmp(session->caps, said.own) != 0))
+		announce(state, event, session, &said);
 	return PASS;
 }
 

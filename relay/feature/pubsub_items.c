@@ -23,7 +23,9 @@
 struct retrieval {
 	struct pubsub_request *request;
 	struct rsm rsm;
-	size_t most;
+	size_t
+	    kept; /* items that the node shows: of what was stored before it was made smaller, the newest */
+	size_t most;               /* asked for */
 	size_t from, until;        /* the page: places among the node's items, newest first */
 	const struct xml *wanted;  /* the next <item/> to be read by its id; NULL: all of the page */
 	struct xml *result, *list; /* list: where what is found goes */
@@ -153,7 +155,7 @@ names_for_page(void *arg, bool failed, const struct item_row *rows, size_t count
 	else if (!find_page(retrieval, rows, count))
 		finish_refused(retrieval, STANZA_ITEM_NOT_FOUND);
 	else
-		read_page(retrieval, PUBSUB_ITEMS_MAX);
+		read_page(retrieval, retrieval->kept);
 }
 
 /* Items by their ids, one after the other until the answer is full. */
@@ -206,7 +208,7 @@ items_look(struct event *event, void *arg)
 		wanted_next(retrieval);
 	else if (retrieval->rsm.present)
 		read_items_from(router_store(event->router), request->account->node, request->name,
-				PUBSUB_ITEMS_MAX, PUBSUB_ITEMS_MAX, names_for_page, retrieval);
+				retrieval->kept, retrieval->kept, names_for_page, retrieval);
 	else
 		read_page(retrieval, retrieval->most);
 }
@@ -219,7 +221,6 @@ most_of(const struct xml *verb, size_t *most_r)
 	char *end;
 	unsigned long count;
 
-	*most_r = PUBSUB_ITEMS_MAX;
 	if (text == NULL || strcmp(text, "max") == 0)
 		return true;
 	count = strtoul(text, &end, 10);
@@ -237,6 +238,8 @@ pubsub_items(struct pubsub_request *request)
 	struct retrieval *retrieval = arena_alloc(event->arena, sizeof *retrieval);
 
 	retrieval->request = request;
+	retrieval->kept = (size_t)pubsub_config_of(request->node)->max_items;
+	retrieval->most = retrieval->kept;
 	if (!most_of(request->verb, &retrieval->most) ||
 	    !rsm_parse(event->arena, event->payload, &retrieval->rsm))
 		return pubsub_refuse(event, STANZA_BAD_REQUEST, NULL, NULL);

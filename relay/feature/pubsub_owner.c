@@ -86,6 +86,10 @@ pubsub_configure_set(struct pubsub_request *request)
 		return pubsub_refuse_config(event, why, var);
 	if (!pubsub_node_write(event, request->name, &config))
 		return HANDLED;
+	if (!config.persist)
+		event_add(event, &(struct op){ .kind = OP_NODE_PURGE,
+					       .account = request->account->node,
+					       .node = request->name });
 	event_reply_result(event);
 	if (config.notify_config) {
 		struct xml *change = xml_new(event->arena, "configuration", NS_PUBSUB_EVENT);

@@ -81,6 +81,28 @@ def event(stream, frm, node=NODE, timeout=None):
     return message.find(PUBSUB_EVENT + "event")[0]
 
 
+def announce(stream, ver, node="urn:example:test"):
+    stream.send(f"<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='{node}' ver='{ver}'/></presence>")
+
+
+def asked(stream, timeout=2):
+    """The relay's question what a capabilities hash stands for."""
+    return stream.wait(lambda e: e.tag == CLIENT + "iq" and e.get("type") == "get" and e.find(DISCO_INFO + "query") is not None,
+                       timeout)
+
+
+def tell(stream, question, *features):
+    node = question.find(DISCO_INFO + "query").get("node")
+    stream.send(f"<iq type='result' id='{question.get('id')}'><query xmlns='http://jabber.org/protocol/disco#info' node='{node}'>"
+                "<identity category='client' type='pc' name='Test'/>" + "".join(f"<feature var='{f}'/>" for f in features)
+                + "</query></iq>")
+
+
+def hash_of(*features):
+    text = "client/pc//Test<" + "".join(f + "<" for f in sorted(features))
+    return base64.b64encode(hashlib.sha1(text.encode()).digest()).decode()
+
+
 def no_event(stream):
     came = [e for e in stream.barrier() if e.find(PUBSUB_EVENT + "event") is not None]
     equal([ET.tostring(e).decode() for e in came], [], "notifications")
@@ -243,6 +265,73 @@ def test_max_items():
     equal(len(items(a.result("get", get("urn:example:many")))), 20)
     equal(len(items(a.result("get", get("urn:example:many", " max_items='2'")))), 2)
     close(a)
+
+
+def test_nobody_speaks_for_another_client():
+    # XEP-0115 8.2: an answer that does not hash to what was announced counts for its sender alone
+    a, liar = friends()
+    honest = login(relay, bare(liar.jid))
+    features = ("http://jabber.org/protocol/disco#info", NODE + "+notify", "urn:example:poisoned")
+    ver = hash_of(*features)
+    announce(liar, ver)
+    question = asked(liar)
+    announce(honest, ver)
+    honest.barrier()
+    # An answer from another session than the one that was asked is nobody's.
+    tell(honest, question, *features)
+    honest.barrier()
+    tell(liar, question, "urn:example:lie", "urn:example:other+notify")
+    tell(honest, asked(honest), *features)
+    honest.barrier()
+    a.result("set", publish(item="1"))
+    equal(event(honest, bare(a.jid))[0].get("id"), "1")
+    no_event(liar)
+    a.result("set", publish("urn:example:other", item="1"))
+    equal(event(liar, bare(a.jid), "urn:example:other")[0].get("id"), "1", "what it said of itself counts for itself")
+    no_event(honest)
+    # The next one is believed without a question, and the liar is not asked again for the same.
+    announce(liar, ver)
+    third = login(relay, bare(liar.jid))
+    announce(third, ver)
+    equal(event(third, bare(a.jid))[0].get("id"), "1")
+    for stream in (liar, third):
+        equal([e for e in stream.barrier() if e.find(DISCO_INFO + "query") is not None], [], "no question")
+    close(a, liar, honest, third)
+
+
+def test_a_smaller_node_shows_fewer():
+    a = login(relay, relay.user())
+    for i in range(5):
+        a.result("set", publish(item=f"i{i}", options={"max_items": "5"}))
+    a.result("set", f"<pubsub {OWNER}><configure node='{NODE}'>{form(CONFIG, max_items='2')}</configure></pubsub>")
+    equal([i for i, _ in items(a.result("get", get()))], ["i4", "i3"])
+    a.result("set", f"<pubsub {OWNER}><configure node='{NODE}'>{form(CONFIG, persist_items='false')}</configure></pubsub>")
+    equal(a.refused("get", get())[1], "feature-not-implemented")
+    a.result("set", f"<pubsub {OWNER}><configure node='{NODE}'>{form(CONFIG, persist_items='true')}</configure></pubsub>")
+    equal(items(a.result("get", get())), [], "what was not to be kept is gone")
+    close(a)
+
+
+def test_affiliations():
+    a, b = login(relay, relay.user()), login(relay, relay.user())
+    a.result("set", publish(item="1", options={"access_model": "whitelist"}))
+
+    def affiliate(who, what):
+        return (f"<pubsub {OWNER}><affiliations node='{NODE}'><affiliation jid='{who}' affiliation='{what}'/></affiliations></pubsub>")
+    equal(b.refused("get", get(), bare(a.jid)), ("cancel", "not-allowed"))
+    a.result("set", affiliate(bare(b.jid), "member"))
+    equal(items(b.result("get", get(), bare(a.jid))), [("1", "a")])
+    reply = a.result("get", f"<pubsub {OWNER}><affiliations node='{NODE}'/></pubsub>")
+    found = {e.get("jid"): e.get("affiliation") for e in reply.iter("{http://jabber.org/protocol/pubsub#owner}affiliation")}
+    equal(found, {bare(a.jid): "owner", bare(b.jid): "member"})
+    equal(b.refused("set", affiliate(bare(b.jid), "owner"), bare(a.jid)), ("auth", "forbidden"))
+    equal(a.refused("set", affiliate(bare(b.jid), "publisher")), ("modify", "not-acceptable"))
+    a.result("set", f"<pubsub {OWNER}><configure node='{NODE}'>{form(CONFIG, access_model='open')}</configure></pubsub>")
+    a.result("set", affiliate(bare(b.jid), "outcast"))
+    equal(b.refused("get", get(), bare(a.jid)), ("auth", "forbidden"))
+    a.result("set", affiliate(bare(b.jid), "none"))
+    equal(items(b.result("get", get(), bare(a.jid))), [("1", "a")])
+    close(a, b)
 
 
 RSM = "{http://jabber.org/protocol/rsm}"

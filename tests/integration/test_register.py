@@ -178,6 +178,34 @@ def test_change_password_and_leave():
         equal(why.condition, "not-authorized")
 
 
+def subscription(stream, to):
+    reply = stream.result("get", "<query xmlns='jabber:iq:roster'/>")
+    return [i.get("subscription") for i in reply.iter(ROSTER + "item") if i.get("jid") == to]
+
+
+def test_who_leaves_is_a_stranger_afterwards():
+    # Whoever gets the address next must not inherit what its contacts had granted.
+    for leave in ("by itself", "by the operator"):
+        goes, stays = login(opened, opened.user()), login(opened, opened.user())
+        befriend(goes, stays)
+        equal(subscription(stays, bare(goes.jid)), ["both"])
+        if leave == "by itself":
+            goes.send(f"<iq type='set' id='bye'><query {NS}><remove/></query></iq>")
+            equal(goes.stream_error(), "not-authorized")
+            stays.presence(bare(goes.jid), "unsubscribe")
+        else:
+            opened.ctl("user", "del", bare(goes.jid))
+            goes.stream_error()
+        goes.drop()
+        eventually(lambda: subscription(stays, bare(goes.jid)) in (["none"], []), 5, f"{leave}: no subscription is left")
+        opened.user(bare(goes.jid).partition("@")[0])
+        heir = login(opened, bare(goes.jid))
+        heir.send(f"<presence type='probe' to='{bare(stays.jid)}'/>")
+        equal([e for e in heir.barrier() if e.get("from", "") == stays.jid], [], "sees no presence")
+        heir.close()
+        stays.close()
+
+
 def test_lazoctl_users():
     closed.ctl("user", "add", f"eva@{HOST}", stdin="uno\n")
     closed.ctl("user", "add", f"eva@{HOST}", stdin="uno\n", status=73)
