@@ -11,6 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+#ifdef HAVE_ZBAR
+#include <png.h>
+#endif
 
 #include "client/card.h"
 #include "client/qr.h"
@@ -308,6 +311,63 @@ test_part_fits_terminal(void **state)
 	buf_free(&out);
 }
 
+#ifdef HAVE_ZBAR
+/* The squares of qr_svg() as a picture of `scale` pixels a module. */
+static void
+picture(const char *svg, const char *file, int scale)
+{
+	int width = 0, height = 0, x, y;
+	assert_int_equal(sscanf(strstr(svg, "viewBox"), "viewBox=\"0 0 %d %d\"", &width, &height), 2);
+	png_image image = {
+		.version = PNG_IMAGE_VERSION,
+		.width = (unsigned)(width * scale),
+		.height = (unsigned)(height * scale),
+		.format = PNG_FORMAT_GRAY,
+	};
+	uint8_t *pixels = malloc(PNG_IMAGE_SIZE(image));
+	assert_non_null(pixels);
+	memset(pixels, 255, PNG_IMAGE_SIZE(image));
+	for (const char *at = svg; (at = strchr(at, 'M')); at++) {
+		if (sscanf(at, "M%d %dh1v1h-1z", &x, &y) != 2)
+			continue;
+		for (int row = y * scale; row < (y + 1) * scale; row++)
+			memset(pixels + (size_t)row * image.width + (size_t)(x * scale), 0, (size_t)scale);
+	}
+	assert_true(png_image_write_to_file(&image, file, 0, pixels, 0, NULL));
+	free(pixels);
+}
+
+/* From a card to a picture and back. */
+static void
+test_picture(void **state)
+{
+	struct pair *p = *state;
+	struct buf svg = { 0 }, texts = { 0 }, found = { 0 }, small = { 0 };
+	const char **parts, *error = NULL;
+	char file[128];
+	assert_int_equal(
+	    card_make(p->ana.db, p->ana.omemo, p->ana.account, NULL, CARD_QR_PREKEYS, T0, &small), CARD_OK);
+	size_t count = card_qr_parts(p->ana.arena, small.data, small.len, &parts);
+	assert_int_equal(count, 2);
+	assert_true(qr_svg(&svg, parts, (int)count));
+	snprintf(file, sizeof file, "%s/card.png", p->ana.folder);
+	picture(svg.data, file, 4);
+	assert_int_equal(qr_read_png(file, &texts, &error), (int)count);
+	assert_int_equal(card_find(texts.data, texts.len, &found), CARD_OK);
+	assert_true(same(&found, &small));
+	FILE *broken = fopen(file, "w");
+	fputs("no picture", broken);
+	fclose(broken);
+	assert_int_equal(qr_read_png(file, &texts, &error), -1);
+	assert_non_null(error);
+	unlink(file);
+	buf_free(&svg);
+	buf_free(&texts);
+	buf_free(&found);
+	buf_free(&small);
+}
+#endif
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int
@@ -323,6 +383,9 @@ main(void)
 		TEST(test_damaged),
 		TEST(test_forged),
 		TEST(test_own_and_changed),
+#ifdef HAVE_ZBAR
+		TEST(test_picture),
+#endif
 		cmocka_unit_test(test_terminal),
 		cmocka_unit_test(test_part_fits_terminal),
 	};

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "client/db/account.h"
 #include "client/db/contact.h"
 #include "client/db/history.h"
 #include "proto/arena.h"
@@ -397,6 +398,39 @@ test_own_devices(void **state)
 	arena_free(&arena);
 }
 
+/* Two accounts in one home: every table of OMEMO is kept apart by own account. */
+static void
+test_two_accounts(void **state)
+{
+	struct pair *p = *state;
+	struct person luz = p->ana; /* the same home and database */
+	char *error;
+	luz.jid = "luz@bogota.example";
+	db_begin(luz.db);
+	luz.account = account_add(luz.db, luz.jid, T0);
+	assert_true(db_commit(luz.db, NULL));
+	luz.omemo = omemo_open(luz.db, luz.account, T0, &error);
+	assert_non_null(luz.omemo);
+	assert_int_not_equal(omemo_device(luz.omemo), omemo_device(p->ana.omemo));
+	home_meet(&p->ana, &luz);
+	home_meet(&p->ana, &p->jose);
+	home_meet(&luz, &p->jose);
+	for (int i = 0; i < 3; i++) {
+		home_write(&p->ana, luz.jid, "de Ana a Luz", OUTBOX_READY);
+		assert_int_equal(home_carry(&p->ana, &luz), 1);
+		home_write(&luz, ANA, "de Luz a Ana", OUTBOX_READY);
+		assert_int_equal(home_carry(&luz, &p->ana), 1);
+		home_write(&luz, JOSE, "de Luz a José", OUTBOX_READY);
+		assert_int_equal(home_carry(&luz, &p->jose), 1);
+		home_write(&p->ana, JOSE, "de Ana a José", OUTBOX_READY);
+		assert_int_equal(home_carry(&p->ana, &p->jose), 1);
+		home_carry(&p->jose, &luz); /* nothing of his is for her */
+	}
+	assert_string_equal(home_read(&luz, ANA), "de Ana a Luz|de Ana a Luz|de Ana a Luz");
+	assert_string_equal(home_read(&p->ana, luz.jid), "de Luz a Ana|de Luz a Ana|de Luz a Ana");
+	omemo_close(&luz.omemo);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int
@@ -417,6 +451,7 @@ main(void)
 		TEST(test_completion),
 		TEST(test_carbons),
 		TEST(test_own_devices),
+		TEST(test_two_accounts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
