@@ -9,12 +9,14 @@
  * - SSL_connect runs in a loop without limit: link_watch.h cuts it;
  * - what follows <proceed/> in the same segment would be parsed as if it had come through TLS: refused here;
  * - run_once reads 4 KiB and does not see what OpenSSL holds decrypted: ROUNDS rounds a wake-up;
+ * - its expat waits with unfinished tags: link_expat.h;
  * - two callbacks have no user data: `current`.
  */
 #include "config.h"
 
 #include "client/link.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -28,6 +30,7 @@
 
 #include "client/clock.h"
 #include "client/link_cert.h"
+#include "client/link_expat.h"
 #include "client/link_watch.h"
 #include "proto/arena.h"
 #include "proto/buf.h"
@@ -37,8 +40,8 @@
 #include "proto/xmlout.h"
 
 enum {
-	LIVE_MAX = 12 << 20,    /* bytes the library may hold at once for one link */
-	ELEMENT_MAX = 2 << 20,  /* bytes of one element on the wire, TLS included */
+	LIVE_MAX = 8 << 20,     /* bytes the library may hold at once for one link */
+	ELEMENT_MAX = 1 << 20,  /* bytes of one element on the wire, TLS included */
 	DEPTH_MAX = 64,         /* of elements in elements */
 	ROUNDS = 6,             /* run_once calls that empty one TLS record of 16 KiB by 4 KiB */
 	ATTRIBUTES_MAX = 64,    /* of one element */
@@ -99,7 +102,7 @@ meter_check(struct link *link, size_t more)
 	if (link->over)
 		return;
 	if (link->live + more > LIVE_MAX)
-		meter_over(link, "one stanza takes more than 12 MiB");
+		meter_over(link, "one stanza takes more than 8 MiB");
 	else if (link->deadline != 0 && ++link->calls % CLOCK_EVERY == 0 && now_mono() > link->deadline + 1000)
 		meter_over(link, "reading one stanza takes too long");
 }
@@ -319,7 +322,12 @@ on_bad_cert(const xmpp_tlscert_t *cert, const char *const reason)
 static void
 on_log(void *userdata, xmpp_log_level_t level, const char *area, const char *message)
 {
-	(void)userdata, (void)level, (void)area, (void)message;
+	struct link *link = userdata;
+
+	(void)level, (void)area;
+	/* The only way it tells: after this it would wait for what comes next. */
+	if (strncmp(message, "parse error", strlen("parse error")) == 0)
+		trouble_set(link->trouble, FAULT_PROTOCOL, "what came is not XML of a stream");
 }
 
 /* -- life -------------------------------------------------------------------------------------------------- */
@@ -339,7 +347,7 @@ link_new(const struct link_config *config, struct trouble *trouble)
 	link->last = &link->first;
 	link->watch = watch_new();
 	link->mem = (xmpp_mem_t){ .alloc = meter_alloc, .free = meter_free, .realloc = meter_realloc, .userdata = link };
-	link->log = (xmpp_log_t){ .handler = on_log };
+	link->log = (xmpp_log_t){ .handler = on_log, .userdata = link };
 	link->ctx = xmpp_ctx_new(&link->mem, &link->log);
 	link->conn = xmpp_conn_new(link->ctx);
 	xmpp_conn_set_flags(link->conn, XMPP_CONN_FLAG_MANDATORY_TLS | XMPP_CONN_FLAG_DISABLE_SM);
@@ -388,7 +396,7 @@ pump(struct link *link)
 	for (int i = 0; i < ROUNDS && !link->closed && !link->over; i++)
 		xmpp_run_once(link->ctx, 0);
 	if (!link->closed && !link->over && consumed(link) > link->mark + ELEMENT_MAX)
-		meter_over(link, "one stanza of more than 2 MiB");
+		meter_over(link, "one stanza of more than 1 MiB");
 }
 
 /* Wait for the socket. False: the deadline passed, or a signal came (*signal_r). */
@@ -416,6 +424,7 @@ link_connect(struct link *link, const char *address, uint16_t port, bool direct,
 
 	link->deadline = deadline;
 	current = link;
+	assert(link_expat_used());
 	if (xmpp_connect_raw(link->conn, address, port, on_event, link) != XMPP_EOK)
 		return trouble_set(link->trouble, FAULT_NETWORK, "%s port %u: no socket", address, port);
 	while (!link->connected && !link->closed) {
@@ -533,7 +542,7 @@ link_next(struct link *link, int64_t deadline, struct arena **arena_r, struct xm
 		if (link->closed || link->over || link->trouble->fault != FAULT_NONE)
 			return LINK_CLOSED;
 		pump(link);
-		if (link->first != NULL || link->closed || link->over)
+		if (link->first != NULL || link->closed || link->over || link->trouble->fault != FAULT_NONE)
 			continue;
 		if (!wait_socket(link, deadline, &woken))
 			return woken ? LINK_WOKEN : LINK_TIME_OUT;
