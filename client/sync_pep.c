@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "client/clock.h"
+#include "client/db/contact.h"
 #include "client/db/db.h"
 #include "proto/arena.h"
 #include "proto/form.h"
@@ -222,6 +223,9 @@ sync_key_event(struct sync *sync, struct arena *arena, const struct xml *message
 		return false;
 	if (list == NULL || node == NULL || strcmp(node, NS_OMEMO_DEVICES) != 0 ||
 	    !jid_parse_text(arena, xml_attr(message, "from"), &from) || !jid_is_bare(&from) || from.node == NULL)
+		return true;
+	/* what strangers announce is not kept: anyone may send us such a message */
+	if (!contact_is_known(sync->db, sync->account->id, jid_bare_text(arena, &from)))
 		return true;
 	db_begin(sync->db);
 	if (omemo_take_list(sync->omemo, jid_bare_text(arena, &from), list, now_wall()) == OMEMO_LIST_CHANGED)

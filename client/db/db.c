@@ -268,6 +268,22 @@ db_close(struct db **db)
 	*db = NULL;
 }
 
+bool
+db_check(struct db *db, char **error_r)
+{
+	*error_r = NULL;
+	sqlite3_stmt *row = db_query(db, "SELECT quick_check FROM pragma_quick_check(?)", INT(1));
+	if (db_next(db, row)) {
+		const char *found = (const char *)sqlite3_column_text(row, 0);
+		if (!found || strcmp(found, "ok") != 0)
+			*error_r = xasprintf("%s/lazo.db: %s", db->folder, found ? found : "damaged");
+		db_done(row);
+	}
+	if (!*error_r && db->error)
+		*error_r = xstrdup(db->error);
+	return !*error_r;
+}
+
 struct db_lock *
 db_lock(struct db *db, const char *name, int wait_ms)
 {

@@ -141,6 +141,35 @@ test_not_ours(void **state)
 	free(error);
 }
 
+/* A page of the file overwritten: told, not taken for data. */
+static void
+test_damaged(void **state)
+{
+	struct person *ana = *state;
+	char path[128], *error;
+	static char junk[4096];
+	db_begin(ana->db);
+	for (int i = 0; i < 200; i++)
+		add(ana, "una página llena de palabras que nadie debe perder");
+	assert_true(db_commit(ana->db, NULL));
+	assert_true(db_check(ana->db, &error));
+	omemo_close(&ana->omemo);
+	db_close(&ana->db);
+	snprintf(path, sizeof path, "%s/lazo.db", ana->folder);
+	memset(junk, 0x5a, sizeof junk);
+	FILE *file = fopen(path, "r+");
+	for (long page = 5; page < 12; page++) {
+		fseek(file, page * (long)sizeof junk, SEEK_SET);
+		fwrite(junk, 1, sizeof junk, file);
+	}
+	fclose(file);
+	ana->db = db_open(ana->folder, &error);
+	if (ana->db)
+		assert_false(db_check(ana->db, &error));
+	assert_non_null(error);
+	free(error);
+}
+
 /* A child fills the disk (a limit on file size stands for it): its transaction is undone as a whole and it is
  * told so. */
 static void
@@ -510,10 +539,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_nesting),      TEST(test_modes),    TEST(test_not_ours), TEST(test_full_disk),
-		TEST(test_two_writers),  TEST(test_locks),    TEST(test_search),   TEST(test_cursor),
-		TEST(test_contacts),     TEST(test_accounts), TEST(test_backlog),  TEST(test_kill_receiving),
-		TEST(test_kill_sending),
+		TEST(test_nesting),        TEST(test_modes),        TEST(test_not_ours), TEST(test_damaged),
+		TEST(test_full_disk),      TEST(test_two_writers),  TEST(test_locks),    TEST(test_search),
+		TEST(test_cursor),         TEST(test_contacts),     TEST(test_accounts), TEST(test_backlog),
+		TEST(test_kill_receiving), TEST(test_kill_sending),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
