@@ -1,18 +1,19 @@
 /*
- * feature/mailbox.c -- flushing, confirming, clearing: see mailbox.h. XEP-0160, XEP-0203, XEP-0199 as the way to confirm.
+ * feature/mailbox.c -- flushing, confirming, clearing: see mailbox.h. XEP-0160, XEP-0203, XEP-0199 as the
+ * way to confirm.
  *
- * Here without stream management: at most one ping is outstanding, sent 10 s after unconfirmed rows or, in a flush, at once behind each full
- * window and behind its end. Its answer or error, and nothing else, confirms what was sent before it.
- * While rows are read for a session its stream's answers wait: what a client asks behind its presence, or behind its answer to our
- * ping, is answered behind the rows that these bring. A client's own ping so tells it when it has everything.
- * When a session ends with rows unconfirmed, the other resources read the mailbox again: they get what they have not had.
- * One log line for each change of custody, with the stanza-id: accepted (message.c), delivered, confirmed.
+ * Here without stream management: at most one ping is outstanding, sent 10 s after unconfirmed rows or, in
+ * a flush, at once behind each full window and behind its end. Its answer or error, and nothing else,
+ * confirms what was sent before it. While rows are read for a session its stream's answers wait: what a
+ * client asks behind its presence, or behind its answer to our ping, is answered behind the rows that these
+ * bring. A client's own ping so tells it when it has everything. When a session ends with rows unconfirmed,
+ * the other resources read the mailbox again: they get what they have not had. One log line for each change
+ * of custody, with the stanza-id: accepted (message.c), delivered, confirmed.
  */
 #include "config.h"
 
 #include "relay/feature/mailbox.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include "proto/arena.h"
@@ -20,10 +21,7 @@
 #include "proto/digest.h"
 #include "proto/mem.h"
 #include "proto/ns.h"
-#include "proto/stamp.h"
 #include "proto/xml.h"
-#include "proto/xmlin.h"
-#include "proto/xmlout.h"
 #include "relay/conf.h"
 #include "relay/feature/feature_table.h"
 #include "relay/net/clock.h"
@@ -46,12 +44,12 @@ struct mailbox {
 	int64_t last;        /* the highest id that was sent or skipped in this flush */
 	int64_t *ids;        /* unconfirmed, in order of sending */
 	size_t count, room;
-	size_t covered;      /* how many of them are before the outstanding ping */
+	size_t covered;        /* how many of them are before the outstanding ping */
 	char ping[ID_LEN + 1]; /* "": none outstanding */
-	struct timer *timer; /* made at first need */
+	struct timer *timer;   /* made at first need */
 };
 
-struct reading { /* a question to the database */
+struct reading {                 /* a question to the database */
 	struct session *session; /* referenced */
 	int64_t after;
 };
@@ -70,51 +68,6 @@ mailbox_of(struct session *session)
 	if (session->mailbox == NULL)
 		session->mailbox = xcalloc(1, sizeof *session->mailbox);
 	return session->mailbox;
-}
-
-/* ---- writing ---- */
-
-static const char closing[] = "</message>";
-
-static void
-add_id(struct buf *out, const struct session *session, int64_t id)
-{
-	char text[33];
-
-	store_stanza_id(router_store(session->router), id, text);
-	buf_adds(out, "<stanza-id xmlns='" NS_SID "' by='");
-	xmlout_escape(out, session->account->jid, strlen(session->account->jid));
-	buf_printf(out, "' id='%s'/>", text);
-}
-
-static void
-add_delay(struct buf *out, const struct session *session, int64_t received)
-{
-	char stamp[STAMP_LEN + 1];
-
-	stamp_format(stamp, received);
-	buf_adds(out, "<delay xmlns='" NS_DELAY "' from='");
-	xmlout_escape(out, router_domain(session->router), strlen(router_domain(session->router)));
-	buf_printf(out, "' stamp='%s'/>", stamp);
-}
-
-void
-mailbox_write(struct buf *out, const struct session *session, int64_t id, int64_t received, const char *body, size_t len)
-{
-	size_t tail = sizeof closing - 1;
-
-	/* As xmlout() wrote it: ends in the closing tag, or in "/>" when it is empty. */
-	if (len > tail && memcmp(body + len - tail, closing, tail) == 0) {
-		buf_add(out, body, len - tail);
-	} else {
-		assert(len > 2 && memcmp(body + len - 2, "/>", 2) == 0);
-		buf_add(out, body, len - 2);
-		buf_adds(out, ">");
-	}
-	add_id(out, session, id);
-	if (received != 0)
-		add_delay(out, session, received);
-	buf_adds(out, closing);
 }
 
 /* ---- what is unconfirmed ---- */
@@ -185,7 +138,8 @@ ping(struct session *session)
 	struct arena *arena;
 	struct xml *iq;
 
-	if (session->gone || mailbox->ping[0] != '\0' || (mailbox->count == 0 && mailbox->state != MAILBOX_PAUSED))
+	if (session->gone || mailbox->ping[0] != '\0' ||
+	    (mailbox->count == 0 && mailbox->state != MAILBOX_PAUSED))
 		return;
 	random_id(mailbox->ping);
 	mailbox->covered = mailbox->count;
@@ -209,7 +163,8 @@ ping_later(struct session *session)
 {
 	struct mailbox *mailbox = session->mailbox;
 
-	if (session->gone || mailbox->ping[0] != '\0' || mailbox->count == 0 || router_loop(session->router) == NULL)
+	if (session->gone || mailbox->ping[0] != '\0' || mailbox->count == 0 ||
+	    router_loop(session->router) == NULL)
 		return;
 	if (mailbox->timer == NULL)
 		mailbox->timer = timer_new(router_loop(session->router), ping_due, session);
@@ -233,7 +188,8 @@ ping_behind_end(struct session *session)
 static bool
 is_full(const struct session *session)
 {
-	return session->mailbox->count >= MAILBOX_WINDOW || stream_queued(session->stream) > MAILBOX_QUEUED_MOST;
+	return session->mailbox->count >= MAILBOX_WINDOW ||
+	       stream_queued(session->stream) > MAILBOX_QUEUED_MOST;
 }
 
 static void
@@ -286,7 +242,8 @@ rows_read(void *arg, bool failed, const struct message_row *rows, size_t count)
 		send_row(session, rows[i].id, rows[i].time, rows[i].body, rows[i].len);
 	}
 	if (!session->gone)
-		rows_sent(session, failed, i < count || is_full(session), count > 0); /* read.h: only 0 rows is the end */
+		rows_sent(session, failed, i < count || is_full(session),
+			  count > 0); /* read.h: only 0 rows is the end */
 	if (!session->gone && !session->mailbox->reading)
 		stream_barrier(session->stream, false);
 	session_unref(&session);
@@ -310,7 +267,8 @@ flush(struct session *session)
 	reading = xcalloc(1, sizeof *reading);
 	*reading = (struct reading){ .session = session_ref(session), .after = mailbox->last };
 	read_pending_device(router_store(session->router), session->account->node,
-	    is_per_device(session) ? session->jid.resource : NULL, mailbox->last, MAILBOX_WINDOW, rows_read, reading);
+			    is_per_device(session) ? session->jid.resource : NULL, mailbox->last,
+			    MAILBOX_WINDOW, rows_read, reading);
 }
 
 void
@@ -330,7 +288,8 @@ mailbox_deliver(struct session *session, int64_t id, const char *body, size_t le
 			ping_later(session);
 		return;
 	}
-	if (mailbox->state == MAILBOX_LIVE) { /* from here on it is a flush that goes on when the ping is answered */
+	if (mailbox->state ==
+	    MAILBOX_LIVE) { /* from here on it is a flush that goes on when the ping is answered */
 		mailbox->state = MAILBOX_PAUSED;
 		mailbox->last = id - 1;
 		ping(session);
@@ -362,8 +321,9 @@ device_acked(void *arg, enum txn_result result)
 }
 
 /*
- * mailbox = device: rows stay until every device seen within `hold` has them. Ids rise in the order of commits, and a device is sent
- * rows in that order, so one number says what it has: the highest confirmed id below all that it was sent and has not confirmed.
+ * mailbox = device: rows stay until every device seen within `hold` has them. Ids rise in the order of
+ * commits, and a device is sent rows in that order, so one number says what it has: the highest confirmed
+ * id below all that it was sent and has not confirmed.
  */
 static void
 ack_device(struct session *session, const int64_t *ids, size_t count)
@@ -377,12 +337,11 @@ ack_device(struct session *session, const int64_t *ids, size_t count)
 	for (size_t i = count; i-- > 0 && upto >= bound;)
 		upto = ids[i];
 	if (upto < bound)
-		txn_add(txn,
-		    &(struct op){ .kind = OP_DEVICE_ACK,
-		        .account = session->account->node,
-		        .item = session->jid.resource,
-		        .id = upto,
-		        .expires = now - router_conf(session->router)->hold * 1000 });
+		txn_add(txn, &(struct op){ .kind = OP_DEVICE_ACK,
+					   .account = session->account->node,
+					   .item = session->jid.resource,
+					   .id = upto,
+					   .expires = now - router_conf(session->router)->hold * 1000 });
 	txn_submit(&txn, device_acked, session_ref(session));
 }
 
@@ -391,11 +350,10 @@ note_device(struct session *session)
 {
 	struct txn *txn = txn_new(router_store(session->router));
 
-	txn_add(txn,
-	    &(struct op){ .kind = OP_DEVICE_SEEN,
-	        .account = session->account->node,
-	        .item = session->jid.resource,
-	        .time = now_wall() });
+	txn_add(txn, &(struct op){ .kind = OP_DEVICE_SEEN,
+				   .account = session->account->node,
+				   .item = session->jid.resource,
+				   .time = now_wall() });
 	txn_submit(&txn, NULL, NULL);
 }
 
@@ -419,7 +377,8 @@ clear_rows(struct session *session, int64_t *ids, size_t count)
 	}
 	txn = txn_new(router_store(session->router));
 	for (size_t i = 0; i < count; i++)
-		txn_add(txn, &(struct op){ .kind = OP_PENDING_CLEAR, .account = account->node, .id = ids[i] });
+		txn_add(txn,
+			&(struct op){ .kind = OP_PENDING_CLEAR, .account = account->node, .id = ids[i] });
 	account->pending -= account->pending < (int64_t)count ? account->pending : (int64_t)count;
 	sessions = session_row(account, row);
 	for (size_t i = 0; i < sessions; i++) {
@@ -533,7 +492,8 @@ on_mailbox(struct event *event, void *state)
 	const char *wanted = xml_attr(event->payload, "flush");
 
 	(void)state;
-	if (event->origin == NULL || wanted == NULL || (strcmp(wanted, "no") != 0 && strcmp(wanted, "yes") != 0))
+	if (event->origin == NULL || wanted == NULL ||
+	    (strcmp(wanted, "no") != 0 && strcmp(wanted, "yes") != 0))
 		return event_reject(event, STANZA_BAD_REQUEST, NULL);
 	if (event->origin->available)
 		return event_reject(event, STANZA_UNEXPECTED_REQUEST, "before initial presence only");

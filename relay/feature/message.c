@@ -1,11 +1,13 @@
 /*
- * feature/message.c -- a message to a local account: refused, ignored, delivered, kept (RFC 6121 8.5, XEP-0160, 0334, 0359).
+ * feature/message.c -- a message to a local account: refused, ignored, delivered, kept (RFC 6121 8.5,
+ * XEP-0160, 0334, 0359).
  *
- * What can wait becomes a mailbox row in the stanza's transaction whether or not somebody is online, and is written to the eligible
- * sessions when that is committed; it leaves the mailbox when one of them confirms it (mailbox.c).
- * An archive (ORDER_ARCHIVE) may rely on event->message_id being set here when there will be a row, and may set it itself.
- * Removed from what clients send: <stanza-id/> and <delay/> in the name of this relay or its accounts, and <custody/>.
- * A repetition (same addresses, type, origin-id and content within 30 days) is handled without being kept or delivered again.
+ * What can wait becomes a mailbox row in the stanza's transaction whether or not somebody is online, and is
+ * written to the eligible sessions when that is committed; it leaves the mailbox when one of them confirms
+ * it (mailbox.c). An archive (ORDER_ARCHIVE) may rely on event->message_id being set here when there will
+ * be a row, and may set it itself. Removed from what clients send: <stanza-id/> and <delay/> in the name of
+ * this relay or its accounts, and <custody/>. A repetition (same addresses, type, origin-id and content
+ * within 30 days) is handled without being kept or delivered again.
  * DIAGNOSTICS: service-unavailable for who is not there to take it, and when the mailbox is full.
  */
 #include "config.h"
@@ -99,7 +101,8 @@ message_is_storable(const struct xml *message)
 {
 	enum message_type type = message_type(message);
 
-	if ((type != MESSAGE_CHAT && type != MESSAGE_NORMAL) || xml_find(message, "no-store", NS_HINTS) != NULL)
+	if ((type != MESSAGE_CHAT && type != MESSAGE_NORMAL) ||
+	    xml_find(message, "no-store", NS_HINTS) != NULL)
 		return false;
 	if (xml_find(message, "store", NS_HINTS) != NULL)
 		return true;
@@ -117,15 +120,15 @@ is_ours(const struct event *event, const char *text)
 	struct jid jid;
 
 	return text != NULL && jid_parse_text(event->arena, text, &jid) &&
-	    router_is_local(event->router, jid.domain);
+	       router_is_local(event->router, jid.domain);
 }
 
 static bool
 is_forged(const struct event *event, const struct xml *child)
 {
 	return (xml_is(child, "stanza-id", NS_SID) && is_ours(event, xml_attr(child, "by"))) ||
-	    (xml_is(child, "delay", NS_DELAY) && is_ours(event, xml_attr(child, "from"))) ||
-	    xml_is(child, "custody", NS_CUSTODY); /* <same-as/> of that namespace is between clients */
+	       (xml_is(child, "delay", NS_DELAY) && is_ours(event, xml_attr(child, "from"))) ||
+	       xml_is(child, "custody", NS_CUSTODY); /* <same-as/> of that namespace is between clients */
 }
 
 static void
@@ -172,13 +175,15 @@ on_message(struct event *event, void *state)
 		return HANDLED;
 	if (!storable)
 		return PASS;
-	if (conf->quota_pending > 0 && event->target->pending >= conf->quota_pending) /* XEP-0160 2: never in silence */
+	if (conf->quota_pending > 0 &&
+	    event->target->pending >= conf->quota_pending) /* XEP-0160 2: never in silence */
 		return event_reject(event, STANZA_SERVICE_UNAVAILABLE, "the mailbox is full");
 	event->message_id = store_next_id(router_store(event->router));
 	return PASS;
 }
 
-static const int64_t REPETITION_MS = 30 * 24 * 3600 * (int64_t)1000; /* a phone may be in a drawer for weeks */
+static const int64_t REPETITION_MS =
+    30 * 24 * 3600 * (int64_t)1000; /* a phone may be in a drawer for weeks */
 
 struct delivery {
 	struct event *event;
@@ -209,13 +214,14 @@ deliver(struct event *event, void *arg)
 	if (delivery->pending) {
 		store_stanza_id(router_store(event->router), event->message_id, id);
 		log_info(event->origin == NULL ? NULL : &event->origin->log, "%s accepted from %s for %s", id,
-		    xml_attr(event->stanza, "from"), event->target->jid);
+			 xml_attr(event->stanza, "from"), event->target->jid);
 	}
 	if (event->to.resource != NULL)
 		named = session_find(event->target, event->to.resource);
 	if (named != NULL)
 		deliver_to(named, delivery);
-	else if (delivery->pending || event->to.resource == NULL || message_type(event->stanza) == MESSAGE_CHAT)
+	else if (delivery->pending || event->to.resource == NULL ||
+		 message_type(event->stanza) == MESSAGE_CHAT)
 		session_each(event->target, deliver_to, delivery);
 }
 
@@ -226,12 +232,14 @@ key_part(struct buf *buf, const char *text)
 	buf_adds(buf, text);
 }
 
-/* Design 3.3: the same bare addresses, type, origin-id and content are the same message, sent again because its acknowledgement was lost. */
+/* Design 3.3: the same bare addresses, type, origin-id and content are the same message, sent again
+ * because its acknowledgement was lost. */
 static void
 add_key(struct event *event, const struct delivery *delivery)
 {
 	const struct xml *origin = xml_find(event->stanza, "origin-id", NS_SID);
-	const char *id = origin == NULL ? NULL : xml_attr(origin, "id"), *type = xml_attr(event->stanza, "type");
+	const char *id = origin == NULL ? NULL : xml_attr(origin, "id"),
+		   *type = xml_attr(event->stanza, "type");
 	const char *content = strchr(delivery->body, '>');
 	uint8_t hash[SHA256_LEN], key[SHA256_LEN];
 	struct buf buf = { 0 };
@@ -264,15 +272,15 @@ add_rows(struct event *event, struct delivery *delivery)
 	event->target->pending++;
 	event_undo(event, uncount, NULL);
 	add_key(event, delivery);
-	event_add(event,
-	    &(struct op){ .kind = OP_MESSAGE,
-	        .id = event->message_id,
-	        .time = event->time,
-	        .from = xml_attr(event->stanza, "from"),
-	        .to = xml_attr(event->stanza, "to"),
-	        .body = delivery->body,
-	        .body_len = delivery->len });
-	event_add(event, &(struct op){ .kind = OP_PENDING, .account = event->target->node, .id = event->message_id });
+	event_add(event, &(struct op){ .kind = OP_MESSAGE,
+				       .id = event->message_id,
+				       .time = event->time,
+				       .from = xml_attr(event->stanza, "from"),
+				       .to = xml_attr(event->stanza, "to"),
+				       .body = delivery->body,
+				       .body_len = delivery->len });
+	event_add(event, &(struct op){
+			     .kind = OP_PENDING, .account = event->target->node, .id = event->message_id });
 }
 
 static enum verdict
@@ -283,7 +291,8 @@ on_deliver(struct event *event, void *state)
 
 	(void)state;
 	delivery->event = event;
-	xmlout(&buf, event->stanza, event->message_id != 0 ? NULL : NS_CLIENT); /* a stored body stands alone */
+	xmlout(&buf, event->stanza,
+	       event->message_id != 0 ? NULL : NS_CLIENT); /* a stored body stands alone */
 	delivery->body = arena_strndup(event->arena, buf.data, buf.len);
 	delivery->len = buf.len;
 	buf_free(&buf);

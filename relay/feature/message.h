@@ -8,7 +8,8 @@
 
 struct xml;
 
-/* Waits for who is away: chat and normal with something in it that is not of the moment (XEP-0160 3), as hinted (XEP-0334). */
+/* Waits for who is away: chat and normal with something in it that is not of the moment (XEP-0160 3), as
+ * hinted (XEP-0334). */
 bool message_is_storable(const struct xml *message);
 
 #endif

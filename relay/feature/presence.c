@@ -1,11 +1,13 @@
 /*
- * feature/presence.c -- who is there (RFC 6121 4): initial and later presence to those who may see it, answers to probes, directed
- * presence, going.
+ * feature/presence.c -- who is there (RFC 6121 4): initial and later presence to those who may see it,
+ * answers to probes, directed presence, going.
  *
- * Presence is not kept on disk: it is decided when its turn in the stream's order comes and broadcast from there. Contacts of
- * this relay that have no session are not looked up: they have nobody to tell, and nothing to answer a probe with.
- * Whom a session sent directed presence is remembered (at most 200) and told when it goes.
- * DIAGNOSTICS: the 201st address of directed presence: resource-constraint; a probe from who may not see: unsubscribed (4.3.2).
+ * Presence is not kept on disk: it is decided when its turn in the stream's order comes and broadcast from
+ * there. Contacts of this relay that have no session are not looked up: they have nobody to tell, and
+ * nothing to answer a probe with. Whom a session sent directed presence is remembered (at most 200) and
+ * told when it goes.
+ * DIAGNOSTICS: the 201st address of directed presence: resource-constraint; a probe from who may not see:
+ * unsubscribed (4.3.2).
  */
 #include "config.h"
 
@@ -16,11 +18,11 @@
 #include <string.h>
 #include "proto/arena.h"
 #include "proto/buf.h"
-#include "proto/mem.h"
 #include "proto/ns.h"
 #include "proto/xml.h"
 #include "proto/xmlin.h"
 #include "proto/xmlout.h"
+#include "relay/feature/directed.h"
 #include "relay/feature/feature_table.h"
 #include "relay/feature/subscription.h"
 #include "relay/route/account.h"
@@ -28,12 +30,6 @@
 #include "relay/route/router.h"
 #include "relay/route/session.h"
 
-enum { DIRECTED_MOST = 200 };
-
-struct directed {
-	struct directed *next;
-	char *to; /* as text, bare or full */
-};
 struct showing {
 	struct account *account;
 	const char *contact;
@@ -116,13 +112,14 @@ show_now(struct event *event, void *arg)
 		if (row[i]->available && showing->stay)
 			show_session(row[i], arena, showing->contact);
 		else if (row[i]->available)
-			router_send(event->router,
-			    stanza_new(arena, "presence", row[i]->text, showing->contact, "unavailable", NULL));
+			router_send(event->router, stanza_new(arena, "presence", row[i]->text,
+							      showing->contact, "unavailable", NULL));
 		session_unref(&row[i]);
 	}
 }
 
-/* Runs among the after-functions; what it adds comes behind all of them: subscribed is said before presence is shown. */
+/* Runs among the after-functions; what it adds comes behind all of them: subscribed is said before
+ * presence is shown. */
 static void
 show_last(struct event *event, void *arg)
 {
@@ -134,7 +131,9 @@ show_after(struct event *event, struct account *account, const char *contact, bo
 {
 	struct showing *showing = arena_alloc(event->arena, sizeof *showing);
 
-	*showing = (struct showing){ .account = account, .contact = arena_strdup(event->arena, contact), .stay = stay };
+	*showing = (struct showing){ .account = account,
+				     .contact = arena_strdup(event->arena, contact),
+				     .stay = stay };
 	event_after(event, show_last, showing);
 }
 
@@ -178,7 +177,7 @@ answer_probe(struct event *event, void *arg)
 	}
 	if (!any)
 		router_send(event->router,
-		    stanza_new(event->arena, "presence", account->jid, asker, "unavailable", NULL));
+			    stanza_new(event->arena, "presence", account->jid, asker, "unavailable", NULL));
 }
 
 static enum verdict
@@ -188,8 +187,8 @@ probe(struct event *event)
 		event_after(event, answer_probe, NULL);
 	else
 		router_send_with(event,
-		    stanza_new(event->arena, "presence", event->target->jid,
-		        jid_bare_text(event->arena, &event->from), "unsubscribed", NULL));
+				 stanza_new(event->arena, "presence", event->target->jid,
+					    jid_bare_text(event->arena, &event->from), "unsubscribed", NULL));
 	return HANDLED;
 }
 
@@ -204,7 +203,7 @@ show_contact_to(struct session *session, struct arena *arena, const char *contac
 
 	if (node == NULL)
 		router_send(session->router,
-		    stanza_new(arena, "presence", session->text, contact, "probe", NULL));
+			    stanza_new(arena, "presence", session->text, contact, "probe", NULL));
 	if (account == NULL || account->sessions == NULL || !may_see(account, &session->jid))
 		return;
 	count = session_row(account, row);
@@ -269,27 +268,19 @@ now_unavailable(struct event *event, void *arg)
 		(void)router_run_hooks(event, POINT_UNAVAILABLE);
 }
 
-static void
-directed_free(struct directed **at)
-{
-	struct directed *directed = *at;
-
-	*at = directed->next;
-	free(directed->to);
-	free(directed);
-}
-
-/* RFC 6121 4.6.3: those who were told in person are told of the end in person, unless the broadcast reaches them. */
+/* RFC 6121 4.6.3: those who were told in person are told of the end in person, unless the broadcast
+ * reaches them. */
 static void
 tell_directed(struct session *session, struct arena *arena, struct xml *presence)
 {
 	struct jid jid;
+	char *to;
 
-	while (session->directed != NULL) {
-		if (jid_parse_text(arena, session->directed->to, &jid) &&
+	while ((to = directed_take(session)) != NULL) {
+		if (jid_parse_text(arena, to, &jid) &&
 		    !(session->available && may_see(session->account, &jid)))
-			send_to(session->router, arena, presence, arena_strdup(arena, session->directed->to));
-		directed_free(&session->directed);
+			send_to(session->router, arena, presence, to);
+		free(to);
 	}
 	xml_set(arena, presence, "to", NULL);
 }
@@ -318,54 +309,17 @@ on_closed(struct event *event, void *state)
 	return PASS;
 }
 
-/* ---- directed presence ---- */
-
-static struct directed **
-directed_find(struct session *session, const char *to, size_t *count_r)
-{
-	struct directed **at = &session->directed;
-
-	for (*count_r = 0; *at != NULL && strcmp((*at)->to, to) != 0; at = &(*at)->next)
-		(*count_r)++;
-	return at;
-}
-
 static void
 now_directed(struct event *event, void *arg)
 {
-	const char *to = jid_text(event->arena, &event->to);
-	struct directed **at, *directed;
-	size_t count;
-
 	(void)arg;
-	if (event->origin == NULL)
-		return;
-	at = directed_find(event->origin, to, &count);
-	if (presence_type(event->stanza) == PRESENCE_UNAVAILABLE) {
-		if (*at != NULL)
-			directed_free(at);
-	} else if (*at == NULL) {
-		directed = xcalloc(1, sizeof *directed);
-		directed->to = xstrdup(to);
-		*at = directed;
-	}
+	if (event->origin != NULL)
+		directed_note(event->origin, jid_text(event->arena, &event->to),
+			      presence_type(event->stanza) == PRESENCE_AVAILABLE);
 }
 
-static bool
-was_directed(const struct session *session, const struct jid *who)
-{
-	struct arena *arena = arena_new();
-	const char *full = jid_text(arena, who), *bare = jid_bare_text(arena, who);
-	const struct directed *at;
-
-	for (at = session->directed; at != NULL; at = at->next)
-		if (strcmp(at->to, full) == 0 || strcmp(at->to, bare) == 0)
-			break;
-	arena_free(&arena);
-	return at != NULL;
-}
-
-/* RFC 6121 4.7.2.3: an integer from -128 to 127. Others would have to guess what is meant by anything else. */
+/* RFC 6121 4.7.2.3: an integer from -128 to 127. Others would have to guess what is meant by anything
+ * else. */
 static bool
 has_bad_priority(struct arena *arena, const struct xml *presence)
 {
@@ -376,14 +330,14 @@ has_bad_priority(struct arena *arena, const struct xml *presence)
 	if (text == NULL)
 		return false;
 	value = strtol(text, &end, 10);
-	return end == text || *end != '\0' || strspn(text, "+-0123456789") != strlen(text) || value < -128 || value > 127;
+	return end == text || *end != '\0' || strspn(text, "+-0123456789") != strlen(text) || value < -128 ||
+	       value > 127;
 }
 
 static enum verdict
 on_send(struct event *event, void *state)
 {
 	enum presence_type type = presence_type(event->stanza);
-	size_t count;
 
 	(void)state;
 	if (event->kind != STANZA_PRESENCE)
@@ -399,8 +353,8 @@ on_send(struct event *event, void *state)
 			return event_reject(event, STANZA_BAD_REQUEST, NULL);
 		return PASS;
 	}
-	if (type == PRESENCE_AVAILABLE && *directed_find(event->origin, jid_text(event->arena, &event->to), &count) == NULL &&
-	    count >= DIRECTED_MOST)
+	if (type == PRESENCE_AVAILABLE &&
+	    !directed_has_room(event->origin, jid_text(event->arena, &event->to)))
 		return event_reject(event, STANZA_RESOURCE_CONSTRAINT, NULL);
 	if (type == PRESENCE_AVAILABLE || type == PRESENCE_UNAVAILABLE)
 		event_after(event, now_directed, NULL);
@@ -441,25 +395,24 @@ on_presence(struct event *event, void *state)
 	return PASS;
 }
 
-/* RFC 6121 8.5.3.1: who does not share presence with somebody cannot ask that resource anything, not even whether it is there. */
+/* RFC 6121 8.5.3.1: who does not share presence with somebody cannot ask that resource anything, not even
+ * whether it is there. */
 static enum verdict
 on_iq(struct event *event, void *state)
 {
 	const struct session *session = session_find(event->target, event->to.resource);
 
 	(void)state;
-	if (event->origin == NULL || may_see(event->target, &event->from) || was_directed(session, &event->from))
+	if (event->origin == NULL || may_see(event->target, &event->from) ||
+	    directed_has(session, &event->from))
 		return PASS;
 	return event_reject(event, STANZA_SERVICE_UNAVAILABLE, NULL);
 }
 
 static const struct hook hooks[] = {
-	{ POINT_SEND, ORDER_DELIVER, on_send },
-	{ POINT_PRESENCE, ORDER_DELIVER, on_presence },
-	{ POINT_IQ, ORDER_GUARD, on_iq },
-	{ POINT_UNAVAILABLE, ORDER_DELIVER, on_unavailable },
-	{ POINT_CLOSED, ORDER_DELIVER, on_closed },
-	{ 0 },
+	{ POINT_SEND, ORDER_DELIVER, on_send },     { POINT_PRESENCE, ORDER_DELIVER, on_presence },
+	{ POINT_IQ, ORDER_GUARD, on_iq },           { POINT_UNAVAILABLE, ORDER_DELIVER, on_unavailable },
+	{ POINT_CLOSED, ORDER_DELIVER, on_closed }, { 0 },
 };
 
 const struct feature feature_presence = {

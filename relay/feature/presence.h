@@ -8,8 +8,8 @@ struct account;
 struct event;
 struct xml;
 
-/* Once the event is committed and what it sends has been sent: the contact (bare JID text) sees every available resource of the account,
- * or sees them go. */
+/* Once the event is committed and what it sends has been sent: the contact (bare JID text) sees every
+ * available resource of the account, or sees them go. */
 void presence_show_after(struct event *event, struct account *account, const char *contact);
 void presence_hide_after(struct event *event, struct account *account, const char *contact);
 

@@ -1,10 +1,12 @@
 /*
  * feature/roster.c -- contact lists (RFC 6121 2): get, set, remove, versions, pushes.
  *
- * The version is the account's time of creation and a counter that every change raises, so that a client that knew another life of this
- * address asks again. A client whose version is the present one gets an empty result, any other the whole roster (2.6.3 leaves that to us).
- * DIAGNOSTICS: somebody else's roster: forbidden; not exactly one item, a group twice: bad-request; a name or group too long or an
- * empty group: not-acceptable; more than 5,000 items: resource-constraint; removing what is not there: item-not-found.
+ * The version is the account's time of creation and a counter that every change raises, so that a client
+ * that knew another life of this address asks again. A client whose version is the present one gets an
+ * empty result, any other the whole roster (2.6.3 leaves that to us).
+ * DIAGNOSTICS: somebody else's roster: forbidden; not exactly one item, a group twice: bad-request; a name
+ * or group too long or an empty group: not-acceptable; more than 5,000 items: resource-constraint; removing
+ * what is not there: item-not-found.
  */
 #include "config.h"
 
@@ -36,7 +38,7 @@ static const char *
 version_text(struct arena *arena, const struct account *account)
 {
 	return arena_printf(arena, "%" PRIx64 "-%" PRIx64, (uint64_t)account->created,
-	    (uint64_t)account->roster_version);
+			    (uint64_t)account->roster_version);
 }
 
 static const char *
@@ -53,7 +55,8 @@ add_groups(struct arena *arena, struct xml *node, const char *groups)
 	const char *end;
 
 	for (; groups != NULL && (end = strchr(groups, '\n')) != NULL; groups = end + 1)
-		xml_add_leaf(arena, node, "group", NULL, arena_strndup(arena, groups, (size_t)(end - groups)));
+		xml_add_leaf(arena, node, "group", NULL,
+			     arena_strndup(arena, groups, (size_t)(end - groups)));
 }
 
 static void
@@ -159,7 +162,8 @@ has_group(const struct wanted *wanted, const char *group)
 	return false;
 }
 
-/* RFC 6121 2.3.3: an empty or long group is not-acceptable, the same twice bad-request. A line end would break our own form. */
+/* RFC 6121 2.3.3: an empty or long group is not-acceptable, the same twice bad-request. A line end would
+ * break our own form. */
 static enum stanza_error
 check_groups(struct arena *arena, const struct xml *item, struct wanted *wanted)
 {
@@ -209,7 +213,7 @@ static void
 tell_contact(struct event *event, const char *contact, const char *type)
 {
 	router_send_with(event,
-	    stanza_new(event->arena, "presence", event->target->jid, contact, type, NULL));
+			 stanza_new(event->arena, "presence", event->target->jid, contact, type, NULL));
 }
 
 /* RFC 6121 2.5: removing ends both subscriptions, and a request that waits is refused. */
@@ -238,10 +242,10 @@ proceed_set(struct event *event, const struct wanted *wanted)
 {
 	const struct roster_item *item = account_roster_find(event->target, wanted->contact);
 	struct roster_row row = { .contact = wanted->contact,
-		.flags = (item == NULL ? 0 : item->flags) | ROSTER_VISIBLE,
-		.name = wanted->name,
-		.groups = wanted->groups.data,
-		.request = item == NULL ? NULL : item->request };
+				  .flags = (item == NULL ? 0 : item->flags) | ROSTER_VISIBLE,
+				  .name = wanted->name,
+				  .groups = wanted->groups.data,
+				  .request = item == NULL ? NULL : item->request };
 
 	if (item == NULL && account_roster_count(event->target) >= ROSTER_ITEMS_MOST)
 		return event_reject(event, STANZA_RESOURCE_CONSTRAINT, "the contact list is full");

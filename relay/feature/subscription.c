@@ -1,10 +1,12 @@
 /*
- * feature/subscription.c -- who may see whom (RFC 6121 3): requests, approvals, cancellations, pre-approval.
+ * feature/subscription.c -- who may see whom (RFC 6121 3): requests, approvals, cancellations,
+ * pre-approval.
  *
- * The rules are the cells of subscription-table.h; here the roster's flags become a state, the cell is looked up, and its effects join the
- * stanza's one transaction: both rosters of two local people change together or not at all.
- * A request that waits is kept with its words and shown at each login until it is answered. At most 500 strangers' requests wait
- * for one account; more are ignored in silence, as the asker must not learn it.
+ * The rules are the cells of subscription_table.h; here the roster's flags become a state, the cell is
+ * looked up, and its effects join the stanza's one transaction: both rosters of two local people change
+ * together or not at all. A request that waits is kept with its words and shown at each login until it is
+ * answered. At most 500 strangers' requests wait for one account; more are ignored in silence, as the asker
+ * must not learn it.
  */
 #include "config.h"
 
@@ -22,7 +24,7 @@
 #include "relay/feature/feature_table.h"
 #include "relay/feature/presence.h"
 #include "relay/feature/roster.h"
-#include "relay/feature/subscription-table.h"
+#include "relay/feature/subscription_table.h"
 #include "relay/route/account.h"
 #include "relay/route/event.h"
 #include "relay/route/router.h"
@@ -80,10 +82,11 @@ state_of(unsigned flags)
 	return S_NONE; /* no such state is ever written; a roster from elsewhere starts anew */
 }
 
-/* Write the item's next state. `request`: the stanza to keep with PENDING_IN, NULL: what is there stays while it is pending. */
+/* Write the item's next state. `request`: the stanza to keep with PENDING_IN, NULL: what is there stays
+ * while it is pending. */
 static void
 change(struct event *event, struct account *account, const char *contact, enum subscription_state next,
-    const char *request)
+       const char *request)
 {
 	const struct roster_item *item = account_roster_find(account, contact);
 	unsigned before = item == NULL ? 0 : item->flags;
@@ -100,8 +103,8 @@ change(struct event *event, struct account *account, const char *contact, enum s
 	row.groups = item == NULL ? NULL : item->groups;
 	row.request = (after & ROSTER_PENDING_IN) == 0 ? NULL : request != NULL ? request : item->request;
 	account_roster_set(account, event, &row);
-	if (((before | after) & ROSTER_VISIBLE) != 0 && (before & ~(unsigned)ROSTER_PENDING_IN) !=
-	                                                    (after & ~(unsigned)ROSTER_PENDING_IN))
+	if (((before | after) & ROSTER_VISIBLE) != 0 &&
+	    (before & ~(unsigned)ROSTER_PENDING_IN) != (after & ~(unsigned)ROSTER_PENDING_IN))
 		roster_push(event, account, contact);
 }
 
@@ -186,7 +189,7 @@ request_text(struct event *event)
 	if (buf.len > REQUEST_MOST) {
 		buf_clear(&buf);
 		bare = stanza_new(event->arena, "presence", xml_attr(event->stanza, "from"),
-		    xml_attr(event->stanza, "to"), "subscribe", NULL);
+				  xml_attr(event->stanza, "to"), "subscribe", NULL);
 		xmlout(&buf, bare, NULL);
 	}
 	text = arena_strndup(event->arena, buf.data, buf.len);
@@ -221,8 +224,8 @@ on_presence(struct event *event, void *state)
 	if (cell.action == ACTION_PASS_ON)
 		event_after(event, deliver, NULL);
 	if (cell.action == ACTION_AUTO) {
-		router_send_with(event,
-		    stanza_new(event->arena, "presence", event->target->jid, contact, "subscribed", NULL));
+		router_send_with(event, stanza_new(event->arena, "presence", event->target->jid, contact,
+						   "subscribed", NULL));
 		presence_show_after(event, event->target, contact);
 	}
 	if ((before & ROSTER_FROM) != 0 && (flags_of[cell.next] & ROSTER_FROM) == 0)
@@ -243,9 +246,11 @@ subscription_show_requests(struct session *session, struct arena *arena)
 		if ((item->flags & ROSTER_PENDING_IN) == 0)
 			continue;
 		request = item->request == NULL ? NULL
-		    : xmlin_parse(arena, item->request, strlen(item->request), &xmlin_limits_stored, &error);
+						: xmlin_parse(arena, item->request, strlen(item->request),
+							      &xmlin_limits_stored, &error);
 		if (request == NULL)
-			request = stanza_new(arena, "presence", item->contact, account->jid, "subscribe", NULL);
+			request =
+			    stanza_new(arena, "presence", item->contact, account->jid, "subscribe", NULL);
 		session_send(session, request);
 	}
 }

@@ -1,9 +1,10 @@
 /*
  * account.c -- which accounts are in memory: reading them, keeping them, letting them go. See account.h.
  *
- * One object a node, in a balanced tree. It is read when first asked for and again when it is stale, but only once no event that changed it is
- * on its way to the disk: an answer that lacks such a change would make memory forget it. Unreferenced objects
- * stay in a list, the least recently used first; beyond 1,000 the first is freed.
+ * One object a node, in a balanced tree. It is read when first asked for and again when it is stale, but
+ * only once no event that changed it is on its way to the disk: an answer that lacks such a change would
+ * make memory forget it. Unreferenced objects stay in a list, the least recently used first; beyond 1,000
+ * the first is freed.
  * DIAGNOSTICS: a failed read tells those who wait `failed` and is tried again at the next asking.
  */
 #include "config.h"
@@ -150,7 +151,8 @@ account_is_absent(const struct account *account)
 
 static void read_now(struct account_body *body);
 
-/* Everyone who waits now; who asks again from inside waits for the next answer. The caller holds a reference. */
+/* Everyone who waits now; who asks again from inside waits for the next answer. The caller holds a
+ * reference. */
 static void
 tell(struct account_body *body, bool failed)
 {
@@ -185,7 +187,8 @@ answered(void *arg, bool failed, const struct account_view *view)
 		account_unref(&account);
 		return;
 	}
-	if (!failed && (account->stale || body->writing > 0)) { /* changed meanwhile: this answer is too old */
+	if (!failed &&
+	    (account->stale || body->writing > 0)) { /* changed meanwhile: this answer is too old */
 		account->stale = true;
 		read_now(body);
 		account_unref(&account);

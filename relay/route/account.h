@@ -1,9 +1,10 @@
 /*
  * route/account.h -- an account while somebody needs it: roster, pubsub nodes, sessions.
  *
- * Read whole from the store when first asked for, kept while referenced and for a while after (least recently used go first, at most
- * 1,000 idle). Decisions are taken on these objects at once and written by the same event's transaction; when that fails the account is read again
- * (account_stale), so memory never says more than the disk.
+ * Read whole from the store when first asked for, kept while referenced and for a while after (least
+ * recently used go first, at most 1,000 idle). Decisions are taken on these objects at once and written by
+ * the same event's transaction; when that fails the account is read again (account_stale), so memory never
+ * says more than the disk.
  */
 #ifndef RELAY_ROUTE_ACCOUNT_H
 #define RELAY_ROUTE_ACCOUNT_H
@@ -42,8 +43,8 @@ struct account {
 	bool stale; /* to be read again */
 };
 
-/* fn runs at once when the account is resident, else after reading. account NULL: no such account (or the store failed: failed true).
- * The pointer is valid for the call; take a reference to keep it. */
+/* fn runs at once when the account is resident, else after reading. account NULL: no such account (or the
+ * store failed: failed true). The pointer is valid for the call; take a reference to keep it. */
 typedef void account_fn(void *arg, struct account *account, bool failed);
 void account_with(struct router *router, const char *node, account_fn *fn, void *arg);
 struct account *account_resident(struct router *router, const char *node); /* NULL: not in memory */
@@ -54,7 +55,8 @@ void account_unref(struct account **account);
 const struct roster_item *account_roster_find(const struct account *account, const char *contact);
 size_t account_roster_count(const struct account *account);
 const struct roster_item *account_roster_at(const struct account *account, size_t index);
-/* Change memory and add the operation to the event's transaction. flags 0: removed. Tells the features (roster_changed) after the commit. */
+/* Change memory and add the operation to the event's transaction. flags 0: removed. Tells the features
+ * (roster_changed) after the commit. */
 void account_roster_set(struct account *account, struct event *event, const struct roster_row *row);
 void account_roster_del(struct account *account, struct event *event, const char *contact);
 /* Rights of a bare JID towards this account: does it see our presence (FROM), is it the owner. */

@@ -1,8 +1,9 @@
 /*
  * dispatch.c -- where a stanza goes (RFC 6120 section 10, RFC 6121 section 8), by kind and addressee.
  *
- * Steps 4 to 6 of a message's way: address, accounts into memory, then one row of deciders[]. What the rules leave to a feature is a hook;
- * what is here is what no feature may change: nobody speaks for another, an address that is none, an account that is none.
+ * Steps 4 to 6 of a message's way: address, accounts into memory, then one row of deciders[]. What the
+ * rules leave to a feature is a hook; what is here is what no feature may change: nobody speaks for
+ * another, an address that is none, an account that is none.
  */
 #include "config.h"
 
@@ -131,7 +132,7 @@ remote(struct event *event)
 		return LATER;
 	}
 	if (event->kind == STANZA_PRESENCE && (presence_type(event->stanza) == PRESENCE_UNAVAILABLE ||
-	                                          presence_type(event->stanza) == PRESENCE_PROBE))
+					       presence_type(event->stanza) == PRESENCE_PROBE))
 		return HANDLED;
 	return event_reject(event, STANZA_REMOTE_SERVER_NOT_FOUND, "this relay does not reach other domains");
 }
@@ -143,13 +144,15 @@ decide_iq(struct event *event)
 	bool request = type == IQ_GET || type == IQ_SET;
 
 	if (!iq_valid(event->stanza))
-		return type == IQ_RESULT || type == IQ_ERROR ? HANDLED : event_reject(event, STANZA_BAD_REQUEST, NULL);
+		return type == IQ_RESULT || type == IQ_ERROR ? HANDLED
+							     : event_reject(event, STANZA_BAD_REQUEST, NULL);
 	if (request)
 		event->payload = xml_first(event->stanza);
 	if (event->scope == TO_REMOTE)
 		return remote(event);
 	if (event->scope != TO_HOST && event->target == NULL)
-		return request ? event_reject(event, STANZA_SERVICE_UNAVAILABLE, NULL) : HANDLED; /* RFC 6121 8.5.1 */
+		return request ? event_reject(event, STANZA_SERVICE_UNAVAILABLE, NULL)
+			       : HANDLED; /* RFC 6121 8.5.1 */
 	if (event->scope == TO_RESOURCE)
 		return iq_to_resource(event, request);
 	if (request)
@@ -178,7 +181,8 @@ decide_message(struct event *event)
 	return router_run_hooks(event, POINT_MESSAGE);
 }
 
-/* RFC 6121 8.5.1: presence and subscriptions for nobody are ignored in silence; a probe of nobody would tell who exists. */
+/* RFC 6121 8.5.1: presence and subscriptions for nobody are ignored in silence; a probe of nobody would
+ * tell who exists. */
 static enum verdict
 decide_presence(struct event *event)
 {
@@ -240,13 +244,13 @@ target_read(void *arg, struct account *account, bool failed)
 	dispatch(event);
 }
 
-/* True: it is there (or there is none to be there). A child may use what its parent has changed and not yet committed: waiting for a
- * fresh reading would be waiting for itself. */
+/* True: it is there (or there is none to be there). A child may use what its parent has changed and not
+ * yet committed: waiting for a fresh reading would be waiting for itself. */
 static bool
 usable(const struct event *event, const struct account *account)
 {
 	return account_is_ready(account) ||
-	    (((const struct event_body *)event)->parent != NULL && account_is_loaded(account));
+	       (((const struct event_body *)event)->parent != NULL && account_is_loaded(account));
 }
 
 void
@@ -261,7 +265,8 @@ dispatch(struct event *event)
 		account_with(event->router, event->sender->node, sender_read, event);
 		return;
 	}
-	if (local && (!body_of(event)->target_known || (event->target != NULL && !usable(event, event->target)))) {
+	if (local &&
+	    (!body_of(event)->target_known || (event->target != NULL && !usable(event, event->target)))) {
 		account_unref(&event->target);
 		resident = account_resident(event->router, node);
 		if (resident != NULL && usable(event, resident))

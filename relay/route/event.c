@@ -1,10 +1,12 @@
 /*
  * event.c -- one stanza's life from decision to answer: see event.h.
  *
- *   OPEN -- event_finish --> DECIDED -- children decided --> SUBMITTED -- committed, slot handled --> RUNNING --> freed
+ *   OPEN -- event_finish --> DECIDED -- children decided --> SUBMITTED -- committed, slot handled --> RUNNING
+ * --> freed
  *
- * A child event (router_send_with) is decided like any other but writes into its parent's transaction and after-functions, and the
- * parent is submitted only when all its children are decided. Works with a store that commits before txn_submit returns.
+ * A child event (router_send_with) is decided like any other but writes into its parent's transaction and
+ * after-functions, and the parent is submitted only when all its children are decided. Works with a store
+ * that commits before txn_submit returns.
  * DIAGNOSTICS: a change after the submission is a bug of ours (assert).
  */
 #include "config.h"
@@ -25,8 +27,6 @@
 #include "relay/store/txn.h"
 #include "relay/stream/stream.h"
 
-enum { ECHO_MOST = 16 * 1024 /* bytes of a refused stanza that come back in the error */ };
-
 struct after {
 	struct after *next;
 	struct event *event;
@@ -37,13 +37,6 @@ struct touched {
 	struct touched *next;
 	struct account *account; /* referenced */
 };
-struct sending {
-	struct session *to; /* referenced; NULL: the origin at that time */
-	char *bytes;
-	size_t len;
-	const struct xml *tree; /* before authentication */
-};
-
 static struct event_body *
 body_of(struct event *event)
 {
@@ -97,17 +90,18 @@ run_first(struct event_body *body)
 }
 
 struct event *
-event_new(struct router *router, struct session *origin, struct slot *slot, struct arena *arena, struct xml *stanza)
+event_new(struct router *router, struct session *origin, struct slot *slot, struct arena *arena,
+	  struct xml *stanza)
 {
 	struct event_body *body = xcalloc(1, sizeof *body);
 
 	body->event = (struct event){ .router = router,
-		.origin = origin,
-		.kind = stanza_kind(stanza),
-		.arena = arena,
-		.stanza = stanza,
-		.time = now_wall(),
-		.slot = slot };
+				      .origin = origin,
+				      .kind = stanza_kind(stanza),
+				      .arena = arena,
+				      .stanza = stanza,
+				      .time = now_wall(),
+				      .slot = slot };
 	body->afters_end = &body->afters;
 	body->next = router->events;
 	if (router->events != NULL)
@@ -127,10 +121,10 @@ event_new_child(struct event *parent, struct xml *stanza)
 	struct event_body *body = xcalloc(1, sizeof *body), *above = body_of(parent);
 
 	body->event = (struct event){ .router = parent->router,
-		.kind = stanza_kind(stanza),
-		.arena = parent->arena,
-		.stanza = stanza,
-		.time = parent->time };
+				      .kind = stanza_kind(stanza),
+				      .arena = parent->arena,
+				      .stanza = stanza,
+				      .time = parent->time };
 	body->parent = above;
 	body->sibling = above->children;
 	above->children = body;
@@ -264,116 +258,6 @@ event_undo(struct event *event, void (*fn)(struct event *event, void *arg), void
 	root->undos = undo;
 }
 
-static void
-send_now(struct event *event, void *arg)
-{
-	struct sending *sending = arg;
-
-	if (sending->tree != NULL)
-		return; /* complete() has given it to the slot */
-	if (sending->to != NULL)
-		session_send_bytes(sending->to, sending->bytes, sending->len);
-	else if (event->origin != NULL && event->origin->stream != NULL)
-		/* Its own answers: bounded by how many stanzas a stream may have unhandled, and by the stream's own limit. */
-		stream_send_bytes(event->origin->stream, sending->bytes, sending->len);
-	session_unref(&sending->to);
-}
-
-static struct sending *
-sending_new(struct event *event, struct session *to, const struct xml *stanza)
-{
-	struct sending *sending = arena_alloc(event->arena, sizeof *sending);
-	struct buf buf = { 0 };
-
-	if (body_of(event)->unauthenticated && to == NULL) {
-		sending->tree = xml_copy(event->arena, stanza);
-		return sending;
-	}
-	xmlout(&buf, stanza, NS_CLIENT);
-	sending->to = to == NULL ? NULL : session_ref(to);
-	sending->bytes = arena_strndup(event->arena, buf.data, buf.len);
-	sending->len = buf.len;
-	buf_free(&buf);
-	return sending;
-}
-
-void
-event_send(struct event *event, struct session *to, const struct xml *stanza)
-{
-	event_after(event, send_now, sending_new(event, to, stanza));
-}
-
-void
-event_reply(struct event *event, const struct xml *stanza)
-{
-	event_after(event, send_now, sending_new(event, NULL, stanza));
-}
-
-struct xml *
-event_result(struct event *event)
-{
-	return iq_result(event->arena, event->stanza);
-}
-
-void
-event_reply_result(struct event *event)
-{
-	event_reply(event, event_result(event));
-}
-
-/* Bytes of text and values, about; stops counting above `most`. Trees are at most 64 deep (xmlin.h). */
-static size_t
-weight(const struct xml *node, size_t most)
-{
-	size_t sum = node->len;
-
-	for (const struct xml_attr *attr = node->attrs; attr != NULL; attr = attr->next)
-		sum += strlen(attr->value);
-	for (const struct xml *child = node->first; child != NULL && sum <= most; child = child->next)
-		sum += sizeof *child + weight(child, most - sum);
-	return sum;
-}
-
-/* The error, from an address that can stand there: a `to` that is none is not given back as our `from`. What was refused comes back with
- * it (RFC 6120 8.3.1 leaves that to us) unless it is large, or refused for want of room. */
-static struct xml *
-error_for(struct event *event, enum stanza_error error, const char *text)
-{
-	bool echo = error != STANZA_RESOURCE_CONSTRAINT && weight(event->stanza, ECHO_MOST) <= ECHO_MOST;
-	struct xml *reply = stanza_error(event->arena, event->stanza, error, text, echo);
-
-	if (reply != NULL && event->to.domain == NULL && xml_attr(event->stanza, "to") != NULL)
-		xml_set(event->arena, reply, "from", event->router->domain);
-	return reply;
-}
-
-void
-event_reply_error(struct event *event, enum stanza_error error, const char *text)
-{
-	const struct xml *reply = error_for(event, error, text);
-
-	if (reply != NULL)
-		event_reply(event, reply);
-}
-
-enum verdict
-event_reject(struct event *event, enum stanza_error error, const char *text)
-{
-	body_of(event)->error = error_for(event, error, text);
-	return REJECTED;
-}
-
-enum verdict
-event_reject_with(struct event *event, enum stanza_error error, const char *name, const char *ns, const char *text)
-{
-	struct xml *reply = error_for(event, error, text), *box;
-
-	if (reply != NULL && (box = xml_find(reply, "error", NULL)) != NULL)
-		xml_add(event->arena, box, name, ns);
-	body_of(event)->error = reply;
-	return REJECTED;
-}
-
 void
 event_when_first(struct event *event, void (*fn)(struct event *event, void *arg), void *arg)
 {
@@ -413,8 +297,7 @@ static void
 drop_afters(struct event_body *body)
 {
 	for (struct after *after = body->afters; after != NULL; after = after->next)
-		if (after->fn == send_now)
-			session_unref(&((struct sending *)after->arg)->to);
+		event_reply_drop(after->fn, after->arg);
 	body->afters = NULL;
 	body->afters_end = &body->afters;
 }
@@ -453,10 +336,10 @@ complete(struct event_body *body, enum txn_result result)
 		run_afters(body);
 		return;
 	}
-	/* Before authentication there is no session to write to: replies go through the slot, ours only until done. */
+	/* Before authentication there is no session to write to: replies go through the slot, ours only
+	 * until done. */
 	for (struct after *after = body->afters; after != NULL; after = after->next)
-		if (after->fn == send_now && ((struct sending *)after->arg)->tree != NULL)
-			slot_reply(slot, ((struct sending *)after->arg)->tree);
+		event_reply_to_slot(after->fn, after->arg, slot);
 	slot_after(slot, run_afters, body);
 	slot_done(&slot);
 }

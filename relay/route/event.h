@@ -1,11 +1,13 @@
 /*
- * route/event.h -- one stanza on its way through the relay, with the one transaction of all that it changes.
+ * route/event.h -- one stanza on its way through the relay, with the one transaction of all that it
+ * changes.
  *
- * Life: made by the session for a received stanza (or by a feature for one the relay sends itself), decided by handlers and hooks, finished
- * once. Finishing submits the transaction; when it is committed (or at once when it is empty) and all earlier stanzas of the same stream are
- * handled, its `after` functions run in the order they were added: replies, pushes, deliveries. Nothing is sent before.
- * On TXN_FULL the origin gets resource-constraint (wait), on TXN_CONFLICT conflict, on TXN_FAILED internal-server-error; the resident accounts that the
- * event had changed are read again from the database.
+ * Life: made by the session for a received stanza (or by a feature for one the relay sends itself), decided
+ * by handlers and hooks, finished once. Finishing submits the transaction; when it is committed (or at once
+ * when it is empty) and all earlier stanzas of the same stream are handled, its `after` functions run in
+ * the order they were added: replies, pushes, deliveries. Nothing is sent before. On TXN_FULL the origin
+ * gets resource-constraint (wait), on TXN_CONFLICT conflict, on TXN_FAILED internal-server-error; the
+ * resident accounts that the event had changed are read again from the database.
  */
 #ifndef RELAY_ROUTE_EVENT_H
 #define RELAY_ROUTE_EVENT_H
@@ -47,9 +49,11 @@ void event_reply(struct event *event, const struct xml *stanza);
 void event_reply_result(struct event *event);                        /* empty result */
 struct xml *event_result(struct event *event);                       /* a result to be filled; pass it to event_reply */
 void event_reply_error(struct event *event, enum stanza_error error, const char *text);
-/* Refuse: an error reply (unless the stanza is one) and nothing kept. Returns REJECTED, so that handlers can `return event_reject(...)`. */
+/* Refuse: an error reply (unless the stanza is one) and nothing kept. Returns REJECTED, so that handlers
+ * can `return event_reject(...)`. */
 enum verdict event_reject(struct event *event, enum stanza_error error, const char *text);
-/* As event_reject with an application-specific condition (XEP-0060's <precondition-not-met/>): child element name and namespace. */
+/* As event_reject with an application-specific condition (XEP-0060's <precondition-not-met/>): child
+ * element name and namespace. */
 enum verdict event_reject_with(struct event *event, enum stanza_error error, const char *name, const char *ns, const char *text);
 
 /* Run fn after commit, in order. Data in the event's arena is valid in fn. */
@@ -58,9 +62,11 @@ void event_after(struct event *event, void (*fn)(struct event *event, void *arg)
 void event_undo(struct event *event, void (*fn)(struct event *event, void *arg), void *arg);
 /* Send to a session after commit; skipped when it has gone. Copied at once. */
 void event_send(struct event *event, struct session *to, const struct xml *stanza);
-/* A condition of the transaction that does not hold (TXN_CONFLICT) means that this stanza was here before: handled in silence. */
+/* A condition of the transaction that does not hold (TXN_CONFLICT) means that this stanza was here
+ * before: handled in silence. */
 void event_once(struct event *event);
-/* Run fn when every earlier stanza of this stream has been handled (reads that must see earlier writes); the handler returns LATER. */
+/* Run fn when every earlier stanza of this stream has been handled (reads that must see earlier writes);
+ * the handler returns LATER. */
 void event_when_first(struct event *event, void (*fn)(struct event *event, void *arg), void *arg);
 
 /* LATER's end. */

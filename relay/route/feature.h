@@ -1,9 +1,10 @@
 /*
- * route/feature.h -- a feature is one file in relay/feature/ and one const struct; the core includes none of them.
+ * route/feature.h -- a feature is one file in relay/feature/ and one const struct; the core includes none
+ * of them.
  *
- * The tables here are read once at start (router_new): iq handlers become one look-up by (element, namespace), hooks one sorted row a point.
- * disco#info, the capability hash, `lazoctl features` and the stream features are derived from these structs: nothing is
- * announced that is not implemented.
+ * The tables here are read once at start (router_new): iq handlers become one look-up by (element,
+ * namespace), hooks one sorted row a point. disco#info, the capability hash, `lazoctl features` and the
+ * stream features are derived from these structs: nothing is announced that is not implemented.
  */
 #ifndef RELAY_ROUTE_FEATURE_H
 #define RELAY_ROUTE_FEATURE_H
@@ -34,7 +35,8 @@ enum scope {
 };
 enum { ON_GET = 1, ON_SET = 2 }; /* results and errors never reach handlers: POINT_ANSWER */
 
-/* Handlers see a valid iq (proto/stanza.h iq_valid) whose payload is (name, ns). For TO_ACCOUNT the relay answers on the account's behalf (RFC 6121 8.5.1). */
+/* Handlers see a valid iq (proto/stanza.h iq_valid) whose payload is (name, ns). For TO_ACCOUNT the relay
+ * answers on the account's behalf (RFC 6121 8.5.1). */
 struct iq_handler {
 	const char *name, *ns; /* name NULL ends the table */
 	unsigned types;        /* ON_GET | ON_SET */
@@ -46,13 +48,16 @@ struct iq_handler {
 enum hook_point {
 	POINT_NONE,
 	POINT_SEND,      /* a message or presence of a local session, before routing; event->sender is set */
-	POINT_MESSAGE,   /* a message for an existing local account (event->target): rows are added and copies planned */
-	POINT_PRESENCE,  /* presence (also subscriptions, probes, errors) for one existing local account (event->target) */
+	/* Towards an existing local account (event->target): */
+	POINT_MESSAGE,   /* a message: rows are added and copies planned */
+	POINT_PRESENCE,  /* presence, also subscriptions, probes, errors */
 	POINT_IQ,        /* an iq get or set for another resource that is connected: guards only */
-	POINT_ANSWER,    /* an iq result or error of a local session to the host or its own bare JID: answers what the relay asked it.
-	                    The asker compares id and session and returns HANDLED; what nobody asked for goes no further (RFC 6120 8.2.3). */
-	/* Of a session (event->origin). The first two come in the after-phase of its presence: event_send, event_after and
-	 * router_send work, event_add does not (there is no transaction any more). stanza: the presence. */
+	/* An iq result or error of a local session to the host or its own bare JID: answers what the relay asked it. The asker
+	 * compares id and session and returns HANDLED; what nobody asked for goes no further (RFC 6120 8.2.3). */
+	POINT_ANSWER,
+	/* Of a session (event->origin). The first two come in the after-phase of its presence:
+	 * event_send, event_after and router_send work, event_add does not (there is no transaction any
+	 * more). stanza: the presence. */
 	POINT_AVAILABLE,   /* initial presence is in the registry (or priority rose from negative) */
 	POINT_UNAVAILABLE, /* went unavailable or is closing; still marked available */
 	POINT_CLOSED,      /* is gone (its stream is NULL): free what hangs on it */
@@ -77,9 +82,11 @@ struct feature {
 	void (*free)(void *state);
 	/* Stream features; ready false: before authentication. */
 	void (*stream_features)(void *state, struct arena *arena, struct xml *features, bool ready);
-	/* An iq before authentication (in-band registration); as struct stream_owner's. event->origin is NULL, event->slot set. */
+	/* An iq before authentication (in-band registration); as struct stream_owner's. event->origin is
+	 * NULL, event->slot set. */
 	enum verdict (*unauthenticated)(struct event *event, void *state);
-	/* Something about an account changed and is committed: a contact's subscription (contact bare JID text, flags before and after). */
+	/* Something about an account changed and is committed: a contact's subscription (contact bare JID
+	 * text, flags before and after). */
 	void (*roster_changed)(void *state, struct account *account, const char *contact, unsigned before, unsigned after);
 };
 

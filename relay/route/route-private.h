@@ -69,7 +69,7 @@ bool account_is_absent(const struct account *account); /* read, and there is no 
 void account_written(struct account *account, bool failed);
 void account_reload(struct account *account);
 void accounts_free(struct router *router);
-/* account-data.c */
+/* account_data.c */
 void account_data_free(struct account_body *body);
 struct account_view;
 void account_data_fill(struct account_body *body, const struct account_view *view);
@@ -109,6 +109,10 @@ void event_discard(struct event **event); /* unauthenticated and not taken: slot
 void event_touch(struct event *event, struct account *account);
 void event_leave_session(struct session *session); /* it is gone: its events go on without origin */
 void events_free(struct router *router);
+/* event_reply.c: of the after-functions, those that are its own. */
+typedef void event_after_fn(struct event *event, void *arg);
+void event_reply_to_slot(event_after_fn *fn, void *arg, struct slot *slot); /* before authentication */
+void event_reply_drop(event_after_fn *fn, void *arg);                       /* it will not be sent */
 
 /* ---- dispatch.c ---- */
 /* From, to and scope are set: bring the accounts into memory, then decide. */
@@ -116,12 +120,13 @@ void dispatch(struct event *event);
 bool dispatch_address(struct event *event); /* fill to and scope from the stanza; false: `to` is no address */
 
 /* ---- session.c ---- */
-void *session_bound(void *arg, struct stream *stream, struct arena *arena, const char *node, const char *resource,
-    const char **resource_r, enum stanza_error *error_r);
+void *session_bound(void *arg, struct stream *stream, struct arena *arena, const char *node,
+    const char *resource, const char **resource_r, enum stanza_error *error_r);
 void session_closed(void *session);
 
 /* ---- router.c ---- */
-void router_check_room(struct router *router, struct session *session); /* hold its stream while the store is full */
+/* Hold its stream while the store is full. */
+void router_check_room(struct router *router, struct session *session);
 void router_tell_roster(struct account *account, const char *contact, unsigned before, unsigned after);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * router.c -- composes accounts, sessions, events and features into what a client's stream needs (struct stream_owner): see router.h.
+ * router.c -- composes accounts, sessions, events and features into what a client's stream needs (struct
+ * stream_owner): see router.h.
  *
  * The features' tables are sorted once here. Everything a stanza meets on its way is in dispatch.c.
  */
@@ -83,11 +84,13 @@ read_tables(struct router *router)
 		qsort(router->iq, router->iq_count, sizeof *router->iq, compare_iq);
 	for (size_t point = 0; point < POINTS; point++)
 		if (router->hook_count[point] > 0)
-			qsort(router->hooks[point], router->hook_count[point], sizeof **router->hooks, compare_hook);
+			qsort(router->hooks[point], router->hook_count[point], sizeof **router->hooks,
+			      compare_hook);
 }
 
 struct router *
-router_new(struct loop *loop, struct store *store, const struct conf *conf, const struct feature *const *features)
+router_new(struct loop *loop, struct store *store, const struct conf *conf,
+	   const struct feature *const *features)
 {
 	struct router *router = xcalloc(1, sizeof *router);
 
@@ -144,7 +147,8 @@ router_tell_roster(struct account *account, const char *contact, unsigned before
 
 	for (size_t i = 0; router != NULL && i < router->feature_count; i++)
 		if (router->features[i]->roster_changed != NULL)
-			router->features[i]->roster_changed(router->states[i], account, contact, before, after);
+			router->features[i]->roster_changed(router->states[i], account, contact, before,
+							    after);
 }
 
 /* ---- back-pressure (design 3.1): at most 8 MiB uncommitted ---- */
@@ -205,7 +209,7 @@ from_is_own(struct arena *arena, const struct session *session, const struct xml
 	if (from == NULL)
 		return true;
 	return jid_parse_text(arena, from, &jid) &&
-	    (jid_equal(&jid, &session->jid) || (jid_is_bare(&jid) && jid_bare_equal(&jid, &session->jid)));
+	       (jid_equal(&jid, &session->jid) || (jid_is_bare(&jid) && jid_bare_equal(&jid, &session->jid)));
 }
 
 static void
@@ -359,6 +363,6 @@ router_local_node(const struct router *router, struct arena *arena, const char *
 	const char *at = strchr(bare, '@');
 
 	return at == NULL || at == bare || !router_is_local(router, at + 1)
-	    ? NULL
-	    : arena_strndup(arena, bare, (size_t)(at - bare));
+		   ? NULL
+		   : arena_strndup(arena, bare, (size_t)(at - bare));
 }

@@ -1,8 +1,9 @@
 /*
- * route/router.h -- decides where a stanza goes (RFC 6120 section 10, RFC 6121 section 8) and runs handlers and hooks in their order.
+ * route/router.h -- decides where a stanza goes (RFC 6120 section 10, RFC 6121 section 8) and runs handlers
+ * and hooks in their order.
  *
- * Is the struct stream_owner of all client streams. Loads the accounts a stanza needs before any handler sees it, keeps each
- * stream's order, pauses streams while the store is full.
+ * Is the struct stream_owner of all client streams. Loads the accounts a stanza needs before any handler
+ * sees it, keeps each stream's order, pauses streams while the store is full.
  */
 #ifndef RELAY_ROUTE_ROUTER_H
 #define RELAY_ROUTE_ROUTER_H
@@ -25,8 +26,9 @@ struct session;
 struct store;
 struct xml;
 
-/* Where stanzas for other domains go: handed down by the floor above (relay/peer). deliver ends with event_finish(). Until one is
- * set: remote-server-not-found for what wants an answer, silence for presence. */
+/* Where stanzas for other domains go: handed down by the floor above (relay/peer). deliver ends with
+ * event_finish(). Until one is set: remote-server-not-found for what wants an answer, silence for
+ * presence. */
 struct transport {
 	void (*deliver)(void *arg, struct event *event);
 	void *arg;
@@ -50,19 +52,23 @@ void *router_state(const struct router *router, const struct feature *feature);
 size_t router_session_count(const struct router *router);
 void router_each_session(struct router *router, void (*fn)(struct session *session, void *arg), void *arg);
 
-/* Is this domain (canonical) the relay's own? The bare JID text's node when it is a local account's, else NULL (arena). */
+/* Is this domain (canonical) the relay's own? The bare JID text's node when it is a local account's, else
+ * NULL (arena). */
 bool router_is_local(const struct router *router, const char *domain);
 const char *router_local_node(const struct router *router, struct arena *arena, const char *bare);
 /* Runs the hooks of a point in their order until one does not say PASS. */
 enum verdict router_run_hooks(struct event *event, enum hook_point point);
 
-/* A stanza made by the relay or by a feature on behalf of an account (subscription replies, PEP notifications, errors, probes): routed as if received
- * from `from`. The tree is copied. Has a transaction of its own. */
+/* A stanza made by the relay or by a feature on behalf of an account (subscription replies, PEP
+ * notifications, errors, probes): routed as if received from `from`. The tree is copied. Has a
+ * transaction of its own. */
 void router_send(struct router *router, const struct xml *stanza);
-/* The same within an event: its rows join the event's transaction and the sending happens after its commit. */
+/* The same within an event: its rows join the event's transaction and the sending happens after its
+ * commit. */
 void router_send_with(struct event *event, const struct xml *stanza);
 
-/* The database was changed by a tool, or an account is gone: forget what is resident; close its sessions when deleted. */
+/* The database was changed by a tool, or an account is gone: forget what is resident; close its sessions
+ * when deleted. */
 void router_account_changed(struct router *router, const char *node, bool deleted);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * session.c -- bound resources: coming, being found, being written to, going. See session.h.
  *
- * A resource asked for that is in use goes to the newcomer and the old stream is closed with conflict (RFC 6120 7.7.2.2, the first
- * choice): a client that lost its line must not be kept out by its own ghost.
- * DIAGNOSTICS: an address that cannot be a resource is refused (bad-request), the 21st session of an account too (resource-constraint).
+ * A resource asked for that is in use goes to the newcomer and the old stream is closed with conflict (RFC
+ * 6120 7.7.2.2, the first choice): a client that lost its line must not be kept out by its own ghost.
+ * DIAGNOSTICS: an address that cannot be a resource is refused (bad-request), the 21st session of an
+ * account too (resource-constraint).
  */
 #include "config.h"
 
@@ -123,14 +124,16 @@ list_remove(struct session *session)
 		at = &(*at)->next;
 	*at = session->next;
 	session->next = NULL;
-	*(session->all_prev != NULL ? &session->all_prev->all_next : &session->router->sessions) = session->all_next;
+	*(session->all_prev != NULL ? &session->all_prev->all_next : &session->router->sessions) =
+	    session->all_next;
 	if (session->all_next != NULL)
 		session->all_next->all_prev = session->all_prev;
 	session->all_prev = session->all_next = NULL;
 	session->router->session_count--;
 }
 
-/* Unavailable for all who saw it, as RFC 6121 4.5.3 wants of a stream that ends without saying so; then gone. */
+/* Unavailable for all who saw it, as RFC 6121 4.5.3 wants of a stream that ends without saying so; then
+ * gone. */
 static void
 end(struct session *session)
 {
@@ -144,7 +147,7 @@ end(struct session *session)
 	event_leave_session(session);
 	arena = arena_new();
 	event = event_new(session->router, session, NULL, arena,
-	    stanza_new(arena, "presence", session->text, NULL, "unavailable", NULL));
+			  stanza_new(arena, "presence", session->text, NULL, "unavailable", NULL));
 	if (session->available)
 		(void)router_run_hooks(event, POINT_UNAVAILABLE);
 	(void)router_run_hooks(event, POINT_CLOSED);
@@ -204,14 +207,15 @@ note_login(struct session *session)
 {
 	struct txn *txn = txn_new(session->router->store);
 
-	txn_add(txn,
-	    &(struct op){ .kind = OP_ACCOUNT_SEEN, .account = session->account->node, .time = session->since });
+	txn_add(txn, &(struct op){ .kind = OP_ACCOUNT_SEEN,
+				   .account = session->account->node,
+				   .time = session->since });
 	txn_submit(&txn, NULL, NULL);
 }
 
 void *
 session_bound(void *arg, struct stream *stream, struct arena *arena, const char *node, const char *resource,
-    const char **resource_r, enum stanza_error *error_r)
+	      const char **resource_r, enum stanza_error *error_r)
 {
 	struct router *router = arg;
 	struct session *session, *old;
@@ -239,7 +243,9 @@ session_bound(void *arg, struct stream *stream, struct arena *arena, const char 
 		return NULL;
 	}
 	session = xcalloc(1, sizeof *session);
-	*session = (struct session){ .router = router, .account = account, .stream = stream, .refs = 1, .since = now_wall() };
+	*session = (struct session){
+		.router = router, .account = account, .stream = stream, .refs = 1, .since = now_wall()
+	};
 	session->jid = (struct jid){ xstrdup(jid.node), xstrdup(jid.domain), xstrdup(jid.resource) };
 	session->text = xstrdup(jid_text(arena, &jid));
 	snprintf(session->log.id, sizeof session->log.id, "%s", stream_id(stream));

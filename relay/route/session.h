@@ -44,21 +44,25 @@ struct session {
 	bool gone;               /* stream NULL, not in the account's list; memory stays while referenced */
 };
 
-enum { SESSION_MOST = 20 /* of one account */, SESSION_QUEUED_MOST = 1024 * 1024 /* bytes that the peer does not take */ };
+enum {
+	SESSION_MOST = 20,                 /* of one account */
+	SESSION_QUEUED_MOST = 1024 * 1024, /* bytes that the peer does not take */
+};
 
 /* A session that somebody else remembers: valid until unref, perhaps gone. */
 struct session *session_ref(struct session *session);
 void session_unref(struct session **session);
 
-/* Write now; for use in after-functions (event.h) and for what needs no transaction. Nothing when it is gone. A peer that lets more than
- * SESSION_QUEUED_MOST bytes lie is closed (resource-constraint). */
+/* Write now; for use in after-functions (event.h) and for what needs no transaction. Nothing when it is
+ * gone. A peer that lets more than SESSION_QUEUED_MOST bytes lie is closed (resource-constraint). */
 void session_send(struct session *session, const struct xml *stanza);
 void session_send_bytes(struct session *session, const char *bytes, size_t len); /* as stream_send_bytes */
 /* Ends it: a stream error, unavailable presence to all who saw it. At once out of the account's list. */
 void session_close(struct session *session, enum stream_error error, const char *text);
 /* Eligible for a message to the bare JID (RFC 6121 8.5.2.1.1): available with priority not negative. */
 bool session_is_eligible(const struct session *session);
-/* The account's sessions at this moment into row, each with a reference (session_unref): sending may close any of them. How many. */
+/* The account's sessions at this moment into row, each with a reference (session_unref): sending may
+ * close any of them. How many. */
 size_t session_row(struct account *account, struct session *row[static SESSION_MOST]);
 /* Calls fn for each eligible session. fn may close sessions. */
 void session_each(struct account *account, void (*fn)(struct session *session, void *arg), void *arg);

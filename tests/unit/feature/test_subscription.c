@@ -1,5 +1,6 @@
 /*
- * test_subscription.c -- runs every cell of subscription.cells through a router with a real roster; then the stories that cells cannot tell.
+ * test_subscription.c -- runs every cell of subscription.cells through a router with a real roster; then
+ * the stories that cells cannot tell.
  */
 #include "config.h"
 
@@ -14,22 +15,20 @@
 #include "proto/arena.h"
 #include "proto/xml.h"
 
-#define ANA "ana@familia.example"
+#define ANA  "ana@familia.example"
 #define BETO "beto@familia.example"
 
 /* ---- what reaches the contact is seen by a feature before all others, and goes no further ---- */
 
 static char reached[256];
 
-static enum verdict
-catch(struct event *event, void *state)
-{
+static enum verdict catch (struct event *event, void *state) {
 	const char *type = xml_attr(event->stanza, "type");
 
 	(void)state;
-	if (strcmp(event->target->node, "beto") != 0)
-		return PASS;
-	snprintf(reached + strlen(reached), sizeof reached - strlen(reached), "%s ", type == NULL ? "available" : type);
+	if (strcmp(event->target->node, "beto") != 0) return PASS;
+	snprintf(reached + strlen(reached), sizeof reached - strlen(reached), "%s ",
+		 type == NULL ? "available" : type);
 	return HANDLED;
 }
 
@@ -81,7 +80,8 @@ check_push(const struct client *client, const struct cell *cell, unsigned before
 			fail_msg("%s %s in %s: a push without a change", cell->way, cell->type, cell->state);
 		return;
 	}
-	snprintf(subscription, sizeof subscription, "subscription='%s'", names[after & (ROSTER_TO | ROSTER_FROM)]);
+	snprintf(subscription, sizeof subscription, "subscription='%s'",
+		 names[after & (ROSTER_TO | ROSTER_FROM)]);
 	if (client_count(client, "jabber:iq:roster") != 1 || !client_has(client, subscription) ||
 	    client_has(client, "ask='subscribe'") != ((after & ROSTER_PENDING_OUT) != 0) ||
 	    client_has(client, "approved='true'") != ((after & ROSTER_APPROVED) != 0))
@@ -110,11 +110,12 @@ check_cell(struct world *world, const struct client *client, const struct cell *
 	if ((before & ROSTER_FROM) != 0 && (after & ROSTER_FROM) == 0)
 		strcat(expected, "unavailable "); /* 3.2.2, 3.3.3 */
 	if (strcmp(reached, expected) != 0)
-		fail_msg("%s %s in %s: reached the contact: %s, not: %s", cell->way, cell->type, cell->state, reached,
-		    expected);
+		fail_msg("%s %s in %s: reached the contact: %s, not: %s", cell->way, cell->type, cell->state,
+			 reached, expected);
 	snprintf(shown, sizeof shown, "type='%s'", cell->type);
 	if (client_has(client, shown) != (strcmp(cell->does, "deliver") == 0))
-		fail_msg("%s %s in %s: shown to the user: %s", cell->way, cell->type, cell->state, client->out.data);
+		fail_msg("%s %s in %s: shown to the user: %s", cell->way, cell->type, cell->state,
+			 client->out.data);
 	check_push(client, cell, before, after);
 }
 
@@ -165,8 +166,9 @@ every_cell(void **state)
 	while (fgets(line, sizeof line, file) != NULL) {
 		if (*line == '#' || *line == '\n')
 			continue;
-		assert_int_equal(sscanf(line, "%7s %15s %15s %15s %15s", cell.way, cell.type, cell.state, cell.does,
-				     cell.next), 5);
+		assert_int_equal(sscanf(line, "%7s %15s %15s %15s %15s", cell.way, cell.type, cell.state,
+					cell.does, cell.next),
+				 5);
 		run(&cell);
 		cells++;
 	}
@@ -216,7 +218,8 @@ strangers_are_bounded(void **state)
 	world_user(world, "ana");
 	for (int i = 0; i < 510; i++)
 		router_send(world->router,
-		    stanza_new(arena, "presence", arena_printf(arena, "x%d@elsewhere.example", i), ANA, "subscribe", NULL));
+			    stanza_new(arena, "presence", arena_printf(arena, "x%d@elsewhere.example", i),
+				       ANA, "subscribe", NULL));
 	assert_int_equal(account_roster_count(account_resident(world->router, "ana")), 500);
 	arena_free(&arena);
 	world_free(&world);

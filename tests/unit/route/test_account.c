@@ -1,5 +1,6 @@
 /*
- * test_account.c -- accounts in memory say what the disk says, sessions come and go by the rules, nobody speaks for another.
+ * test_account.c -- accounts in memory say what the disk says, sessions come and go by the rules, nobody
+ * speaks for another.
  */
 #include "config.h"
 
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define ANA "ana@familia.example"
+#define ANA  "ana@familia.example"
 #define BETO "beto@familia.example"
 
 /* A feature whose request changes the roster and then asks the store for what it will refuse. */
@@ -55,9 +56,9 @@ static const struct iq_handler handlers[] = {
 };
 static const struct feature failing = { .name = "failing", .iq = handlers };
 
-#define FAIL "<iq type='set' id='f'><fail xmlns='urn:test'/></iq>"
+#define FAIL     "<iq type='set' id='f'><fail xmlns='urn:test'/></iq>"
 #define LATER_IQ "<iq type='get' id='l'><later xmlns='urn:test'/></iq>"
-#define GET "<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>"
+#define GET      "<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>"
 #define SET(jid) "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='" jid "'/></query></iq>"
 
 static void
@@ -85,7 +86,8 @@ refused_change_is_forgotten(void **state)
 	world_free(&world);
 }
 
-/* While other changes are on their way, the account is not read again too early: they would be lost from memory. */
+/* While other changes are on their way, the account is not read again too early: they would be lost from
+ * memory. */
 static void
 later_changes_survive_the_reading_again(void **state)
 {
@@ -104,7 +106,8 @@ later_changes_survive_the_reading_again(void **state)
 	assert_int_equal(ana->out.len, 0); /* nothing before the commit */
 	world_turn(world);
 	world_turn(world);
-	assert_true(strstr(ana->out.data, "id='f'") < strstr(ana->out.data, "id='s'")); /* in the stream's order */
+	assert_true(strstr(ana->out.data, "id='f'") <
+		    strstr(ana->out.data, "id='s'")); /* in the stream's order */
 	assert_true(strstr(ana->out.data, "id='s'") < strstr(ana->out.data, "id='g'"));
 	client_forget(ana);
 	client_say(ana, GET);
@@ -181,7 +184,8 @@ idle_accounts_are_bounded(void **state)
 		struct txn *txn = txn_new(world->store);
 
 		snprintf(node, sizeof node, "u%d", i);
-		txn_add(txn, &(struct op){ .kind = OP_ACCOUNT_NEW, .account = node, .time = 1, .keys = &keys });
+		txn_add(txn,
+			&(struct op){ .kind = OP_ACCOUNT_NEW, .account = node, .time = 1, .keys = &keys });
 		txn_submit(&txn, NULL, NULL);
 		snprintf(text, sizeof text, "<message type='headline' to='%s@familia.example'/>", node);
 		client_say(ana, text);
@@ -251,8 +255,10 @@ sessions_are_bounded(void **state)
 static void
 nobody_speaks_for_another(void **state)
 {
-	static const char *const own[] = { "ana@familia.example", "ana@familia.example/a", "ANA@Familia.Example/a" };
-	static const char *const foreign[] = { BETO, "ana@familia.example/b", "familia.example", "@", "ana@elsewhere.example" };
+	static const char *const own[] = { "ana@familia.example", "ana@familia.example/a",
+					   "ANA@Familia.Example/a" };
+	static const char *const foreign[] = { BETO, "ana@familia.example/b", "familia.example", "@",
+					       "ana@elsewhere.example" };
 	struct world *world = world_new(NULL);
 	struct client *ana, *beto;
 	char text[256];
@@ -264,7 +270,8 @@ nobody_speaks_for_another(void **state)
 	client_say(beto, "<presence/>");
 	ana = client_new(world, "ana", "a");
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-		snprintf(text, sizeof text, "<message from='%s' to='" BETO "'><body>x</body></message>", own[i]);
+		snprintf(text, sizeof text, "<message from='%s' to='" BETO "'><body>x</body></message>",
+			 own[i]);
 		client_forget(beto);
 		client_say(ana, text);
 		assert_true(client_has(beto, "from='ana@familia.example/a'"));
@@ -273,7 +280,8 @@ nobody_speaks_for_another(void **state)
 	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
 		ana = client_new(world, "ana", "a");
 		client_forget(beto);
-		snprintf(text, sizeof text, "<message from='%s' to='" BETO "'><body>x</body></message>", foreign[i]);
+		snprintf(text, sizeof text, "<message from='%s' to='" BETO "'><body>x</body></message>",
+			 foreign[i]);
 		client_say(ana, text);
 		assert_int_equal(ana->closed, STREAM_INVALID_FROM);
 		assert_false(client_has(beto, "<body>"));

@@ -41,7 +41,8 @@ say(const char *to, int number)
 {
 	char text[256];
 
-	snprintf(text, sizeof text, "<message type='chat' to='%s' id='m%d'><body>text %d.</body></message>", to, number, number);
+	snprintf(text, sizeof text, "<message type='chat' to='%s' id='m%d'><body>text %d.</body></message>",
+		 to, number, number);
 	client_say(ana, text);
 }
 
@@ -102,7 +103,8 @@ flush_goes_by_windows(void **state)
 		say("beto@familia.example", i);
 	b = beto("b", "<presence/>");
 	assert_int_equal(client_count(b, "<body>"), MAILBOX_WINDOW);
-	assert_int_equal(client_count(b, "<delay xmlns='urn:xmpp:delay' from='familia.example' stamp='"), MAILBOX_WINDOW);
+	assert_int_equal(client_count(b, "<delay xmlns='urn:xmpp:delay' from='familia.example' stamp='"),
+			 MAILBOX_WINDOW);
 	assert_int_equal(client_count(b, "<ping xmlns"), 1);
 	say("beto@familia.example", 1000); /* waits behind them */
 	assert_int_equal(client_count(b, "<body>"), MAILBOX_WINDOW);
@@ -146,11 +148,13 @@ unconfirmed_comes_again_with_the_same_id(void **state)
 
 	(void)state;
 	say("beto@familia.example", 1);
-	sscanf(strstr(b->out.data, "by='beto@familia.example' id='"), "by='beto@familia.example' id='%32[0-9a-f]", first);
+	sscanf(strstr(b->out.data, "by='beto@familia.example' id='"),
+	       "by='beto@familia.example' id='%32[0-9a-f]", first);
 	client_free(&b);
 	assert_int_equal(world_pending(world, "beto"), 1);
 	b = beto("c", "<presence/>");
-	sscanf(strstr(b->out.data, "by='beto@familia.example' id='"), "by='beto@familia.example' id='%32[0-9a-f]", again);
+	sscanf(strstr(b->out.data, "by='beto@familia.example' id='"),
+	       "by='beto@familia.example' id='%32[0-9a-f]", again);
 	assert_int_equal(strlen(first), 32);
 	assert_string_equal(first, again);
 	client_free(&b);

@@ -81,25 +81,30 @@ run(const struct cell *cell, unsigned number)
 		if (setting->resources[i].presence != NULL)
 			client_say(clients[i], setting->resources[i].presence);
 	}
-	snprintf(text, sizeof text, "<message type='%s' id='cell' to='beto@familia.example%s'>%s</message>", cell->type,
-	    strcmp(cell->address, "bare") == 0 ? "" : strcmp(cell->address, "match") == 0 ? "/r1" : "/gone",
-	    content_of(cell));
+	snprintf(text, sizeof text, "<message type='%s' id='cell' to='beto@familia.example%s'>%s</message>",
+		 cell->type,
+		 strcmp(cell->address, "bare") == 0    ? ""
+		 : strcmp(cell->address, "match") == 0 ? "/r1"
+						       : "/gone",
+		 content_of(cell));
 	client_say(sender, text);
 	for (size_t i = 0; i < 2 && clients[i] != NULL; i++) {
 		if (client_count(clients[i], "<message") > 1)
 			fail_msg("cell %u: sent twice", number);
 		if (client_has(clients[i], "<message"))
-			snprintf(gets + strlen(gets), sizeof gets - strlen(gets), "%s%s", *gets == '\0' ? "" : ",",
-			    setting->resources[i].name);
+			snprintf(gets + strlen(gets), sizeof gets - strlen(gets), "%s%s",
+				 *gets == '\0' ? "" : ",", setting->resources[i].name);
 	}
 	if (client_has(sender, "<error"))
-		strcpy(answer, client_has(sender, "<service-unavailable") ? "service-unavailable" : "another error");
+		strcpy(answer,
+		       client_has(sender, "<service-unavailable") ? "service-unavailable" : "another error");
 	if (*gets == '\0')
 		strcpy(gets, "-");
 	if (strcmp(gets, cell->gets) != 0 || strcmp(answer, cell->answer) != 0 ||
 	    world_pending(world, "beto") != cell->waits)
-		fail_msg("cell %u (%s %s %s %s): gets %s, waits %d, answer %s", number, cell->address, cell->account,
-		    cell->type, cell->content, gets, (int)world_pending(world, "beto"), answer);
+		fail_msg("cell %u (%s %s %s %s): gets %s, waits %d, answer %s", number, cell->address,
+			 cell->account, cell->type, cell->content, gets, (int)world_pending(world, "beto"),
+			 answer);
 	for (size_t i = 0; i < 2; i++)
 		if (clients[i] != NULL)
 			client_free(&clients[i]);
@@ -121,8 +126,8 @@ every_cell(void **state)
 		number++;
 		if (*line == '#' || *line == '\n')
 			continue;
-		if (sscanf(line, "%15s %15s %15s %15s %15s %d %31s", cell.address, cell.account, cell.type, cell.content,
-		        cell.gets, &cell.waits, cell.answer) != 7)
+		if (sscanf(line, "%15s %15s %15s %15s %15s %d %31s", cell.address, cell.account, cell.type,
+			   cell.content, cell.gets, &cell.waits, cell.answer) != 7)
 			fail_msg("line %u is no cell", number);
 		run(&cell, number);
 		cells++;

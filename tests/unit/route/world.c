@@ -336,8 +336,8 @@ client_new(struct world *world, const char *node, const char *resource)
 	const char *bound = NULL;
 
 	client->fifo = fifo_new(&fifo_owner, (struct stream *)client);
-	client->session = router_stream_owner.bound(world->router, (struct stream *)client, arena, node, resource,
-	    &bound, &client->refused);
+	client->session = router_stream_owner.bound(world->router, (struct stream *)client, arena, node,
+						    resource, &bound, &client->refused);
 	if (client->session != NULL)
 		assert_non_null(bound);
 	arena_free(&arena);

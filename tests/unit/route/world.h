@@ -1,8 +1,8 @@
 /*
  * world.h -- a router with its real store, rosters and messages, and clients whose streams end in a buffer.
  *
- * The store works in the calling thread, so that everything a stanza does has happened when client_say() returns. Of a stream only the
- * order (fifo.c) is real; timers are held in the hand (world_ring).
+ * The store works in the calling thread, so that everything a stanza does has happened when client_say()
+ * returns. Of a stream only the order (fifo.c) is real; timers are held in the hand (world_ring).
  */
 #ifndef TESTS_UNIT_ROUTE_WORLD_H
 #define TESTS_UNIT_ROUTE_WORLD_H

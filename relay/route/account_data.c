@@ -1,7 +1,9 @@
 /*
- * account-data.c -- what an account has in memory: its roster and its pubsub nodes, and changing both together with the disk.
+ * account_data.c -- what an account has in memory: its roster and its pubsub nodes, and changing both
+ * together with the disk.
  *
- * Items are a sorted array: a roster is read far more often than changed. See account.h; the limits on how many there may be are the features'.
+ * Items are a sorted array: a roster is read far more often than changed. See account.h; the limits on how
+ * many there may be are the features'.
  */
 #include "config.h"
 
@@ -93,10 +95,10 @@ item_write(struct account_body *body, const struct roster_row *row)
 	struct roster_item *item = found ? &body->items[at] : item_insert(body, at);
 	/* The row may borrow from the item itself: copy before clearing. */
 	struct roster_item next = { .contact = xstrdup(row->contact),
-		.flags = row->flags,
-		.name = copy(row->name),
-		.groups = copy(row->groups),
-		.request = copy(row->request) };
+				    .flags = row->flags,
+				    .name = copy(row->name),
+				    .groups = copy(row->groups),
+				    .request = copy(row->request) };
 
 	item_clear(item);
 	*item = next;
@@ -192,7 +194,8 @@ tell_change(struct event *event, void *arg)
 }
 
 static void
-note_change(struct account *account, struct event *event, const char *contact, unsigned before, unsigned after)
+note_change(struct account *account, struct event *event, const char *contact, unsigned before,
+	    unsigned after)
 {
 	struct change *change;
 
@@ -202,9 +205,9 @@ note_change(struct account *account, struct event *event, const char *contact, u
 		return;
 	change = arena_alloc(event->arena, sizeof *change);
 	*change = (struct change){ .account = account,
-		.contact = arena_strdup(event->arena, contact),
-		.before = before,
-		.after = after };
+				   .contact = arena_strdup(event->arena, contact),
+				   .before = before,
+				   .after = after };
 	event_after(event, tell_change, change);
 }
 
@@ -241,7 +244,7 @@ bool
 account_is_self(const struct account *account, const struct jid *who)
 {
 	return who->node != NULL && who->domain != NULL && strcmp(who->node, account->node) == 0 &&
-	    router_is_local(account->router, who->domain);
+	       router_is_local(account->router, who->domain);
 }
 
 unsigned
@@ -281,8 +284,8 @@ struct pubsub_node *
 account_node_set(struct account *account, struct event *event, const char *name, const char *config)
 {
 	event_touch(event, account);
-	event_add(event,
-	    &(struct op){ .kind = OP_NODE_SET, .account = account->node, .node = name, .config = config });
+	event_add(event, &(struct op){
+			     .kind = OP_NODE_SET, .account = account->node, .node = name, .config = config });
 	return node_write(body_of(account), name, config);
 }
 

@@ -1,10 +1,12 @@
 /*
- * feature/subscription-table.h -- every cell of RFC 6121 appendix A: what a subscription stanza does in each state, for the
- * user who sends it (A.2) and for the one who gets it (A.3), with pre-approval (3.4) as three more states.
+ * feature/subscription_table.h -- every cell of RFC 6121 appendix A: what a subscription stanza does in
+ * each state, for the user who sends it (A.2) and for the one who gets it (A.3), with pre-approval (3.4) as
+ * three more states.
  *
- * A cell: what is done with the stanza and the state after. IGNORE: neither routed nor delivered. PASS_ON: routed to the contact, or delivered to
- * the user. AUTO: not delivered, `subscribed` is answered on the user's behalf.
- * A pre-approval is spent by the request that it answers: who cancels later and asks again is asked about again.
+ * A cell: what is done with the stanza and the state after. IGNORE: neither routed nor delivered. PASS_ON:
+ * routed to the contact, or delivered to the user. AUTO: not delivered, `subscribed` is answered on the
+ * user's behalf. A pre-approval is spent by the request that it answers: who cancels later and asks again
+ * is asked about again.
  */
 #ifndef RELAY_FEATURE_SUBSCRIPTION_TABLE_H
 #define RELAY_FEATURE_SUBSCRIPTION_TABLE_H

@@ -1,0 +1,65 @@
+/*
+ * feature/mailbox_write.c -- a stored message as it goes out: with its stanza-id (XEP-0359), later also
+ * with its delay (XEP-0203).
+ *
+ * Bodies are stored as xmlout() wrote them and never changed; what is added goes before the closing tag, so
+ * that nothing is parsed again.
+ */
+#include "config.h"
+
+#include "relay/feature/mailbox.h"
+
+#include <assert.h>
+#include <string.h>
+#include "proto/buf.h"
+#include "proto/ns.h"
+#include "proto/stamp.h"
+#include "proto/xmlout.h"
+#include "relay/route/account.h"
+#include "relay/route/router.h"
+#include "relay/route/session.h"
+#include "relay/store/store.h"
+
+static const char closing[] = "</message>";
+
+static void
+add_id(struct buf *out, const struct session *session, int64_t id)
+{
+	char text[33];
+
+	store_stanza_id(router_store(session->router), id, text);
+	buf_adds(out, "<stanza-id xmlns='" NS_SID "' by='");
+	xmlout_escape(out, session->account->jid, strlen(session->account->jid));
+	buf_printf(out, "' id='%s'/>", text);
+}
+
+static void
+add_delay(struct buf *out, const struct session *session, int64_t received)
+{
+	char stamp[STAMP_LEN + 1];
+
+	stamp_format(stamp, received);
+	buf_adds(out, "<delay xmlns='" NS_DELAY "' from='");
+	xmlout_escape(out, router_domain(session->router), strlen(router_domain(session->router)));
+	buf_printf(out, "' stamp='%s'/>", stamp);
+}
+
+void
+mailbox_write(struct buf *out, const struct session *session, int64_t id, int64_t received, const char *body,
+	      size_t len)
+{
+	size_t tail = sizeof closing - 1;
+
+	/* As xmlout() wrote it: ends in the closing tag, or in "/>" when it is empty. */
+	if (len > tail && memcmp(body + len - tail, closing, tail) == 0) {
+		buf_add(out, body, len - tail);
+	} else {
+		assert(len > 2 && memcmp(body + len - 2, "/>", 2) == 0);
+		buf_add(out, body, len - 2);
+		buf_adds(out, ">");
+	}
+	add_id(out, session, id);
+	if (received != 0)
+		add_delay(out, session, received);
+	buf_adds(out, closing);
+}
