@@ -155,13 +155,13 @@ sasl_is_busy(const struct stream *stream)
 	return stream->sasl != NULL && stream->sasl->step == STEP_BUSY;
 }
 
-/* A callback has come. False: the stream is gone, and now the attempt too. */
+/* A callback has come. False: the stream is gone (then the attempt is freed with its last callback), or about to go. */
 static bool
 came_back(struct sasl *sasl)
 {
 	sasl->under_way--;
 	if (sasl->stream != NULL)
-		return true;
+		return sasl->stream->state == STATE_SASL;
 	if (sasl->under_way == 0)
 		sasl_free(sasl);
 	return false;

@@ -1,6 +1,6 @@
 /*
- * stream/stream-private.h -- what the files of one client stream share: stream.c (life, state, reading, writing),
- * negotiate.c (headers, features, STARTTLS), sasl.c (authentication), bind.c (resource binding), host.c (all streams together).
+ * stream/stream-private.h -- what the files of one client stream share: stream.c (life, state, end, writing), reading.c (bytes to
+ * elements), deadline.c (time), negotiate.c (headers, features, STARTTLS), sasl.c (authentication), bind.c (resource binding), host.c (all streams together).
  */
 #ifndef RELAY_STREAM_STREAM_PRIVATE_H
 #define RELAY_STREAM_STREAM_PRIVATE_H
@@ -94,11 +94,22 @@ struct stream {
 void stream_enter(struct stream *stream, enum stream_state next);
 void stream_write(struct stream *stream, const char *bytes, size_t len);
 void stream_writes(struct stream *stream, const char *text);
-void stream_set_deadline(struct stream *stream, enum stream_deadline which, int64_t ms); /* from now; < 0: none */
-void stream_restart(struct stream *stream, enum stream_restart kind); /* a new parser, once this feed is over */
 void stream_later(struct stream *stream); /* look again at what may go on, in a later turn */
 void stream_drop(struct stream *stream);  /* no word more: the connection ends here */
 void stream_who(struct stream *stream, char *who); /* becomes the stream's */
+
+/* deadline.c */
+void stream_set_deadline(struct stream *stream, enum stream_deadline which, int64_t ms); /* from now; < 0: none */
+void deadline_fired(void *arg); /* the stream's timer */
+
+/* reading.c */
+void reading_init(struct stream *stream);
+void reading_begin(struct stream *stream); /* a new parser for a new stream; not inside a feed */
+void reading_bytes(struct stream *stream, const char *bytes, size_t len);
+void reading_go_on(struct stream *stream); /* give on what waited */
+void reading_update(struct stream *stream); /* stop or go on reading, as things are */
+void reading_drop(struct stream *stream);  /* forget what was not given on, and the parser */
+void stream_restart(struct stream *stream, enum stream_restart kind); /* a new parser, once this feed is over */
 
 /* negotiate.c */
 void negotiate_header(struct stream *stream, struct arena *arena, struct xml *header);

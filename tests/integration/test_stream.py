@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 """One stream under load: many stanzas in one segment, answers in order, goodbye behind all of it, the rate limit, memory at rest."""
+import base64
 import resource
+import socket
+import struct
 import time
 
 from lazo_test import *
@@ -70,6 +73,26 @@ def test_every_byte_of_negotiation_alone():
     equal(stream.jid, f"{jid}/slow")
     stream.barrier()
     stream.close()
+
+
+def test_gone_in_the_middle_of_a_login():
+    # The password is being stretched in the thread pool, or the keys are being read, when the connection ends.
+    plain = Relay(authority=relay.authority, plain=True)
+    jid = plain.user()
+    tls = context(plain.authority.crt, ["xmpp-client"])
+    initial = base64.b64encode(f"\0{jid.partition('@')[0]}\0{PASSWORD}".encode()).decode()
+    scram = base64.b64encode(Scram("SCRAM-SHA-256", jid.partition("@")[0], PASSWORD).first()).decode()
+    for i in range(150 if not LONG else 3000):
+        stream = Stream(plain, direct=True, tls_context=tls)
+        stream.open()
+        mechanism, data = ("SCRAM-SHA-256", scram) if i % 3 == 0 else ("PLAIN", initial)
+        stream.send(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{mechanism}'>{data}</auth>")
+        time.sleep(i % 16 / 1000)
+        if i % 2:       # a reset, not an end
+            stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stream.sock.close()
+    login(plain, jid).close()
+    plain.stop()
 
 
 def test_rate_limit_slows_and_loses_nothing():
