@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 const struct feature *const feature_table[] = {
+	&feature_archive,
 	&feature_caps,
 	&feature_disco,
 	&feature_invite,

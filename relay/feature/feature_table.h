@@ -6,6 +6,7 @@
 
 #include "relay/route/feature.h"
 
+extern const struct feature feature_archive;
 extern const struct feature feature_caps;
 extern const struct feature feature_disco;
 extern const struct feature feature_invite;

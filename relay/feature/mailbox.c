@@ -297,6 +297,24 @@ mailbox_deliver(struct session *session, int64_t id, const char *body, size_t le
 	mailbox->again = true;
 }
 
+void
+mailbox_sent(struct session *session, int64_t id)
+{
+	struct mailbox *mailbox;
+
+	/* What a device has is told by the highest id it confirmed: a page may begin anywhere. */
+	if (session->gone || !session_is_eligible(session) || is_per_device(session))
+		return;
+	mailbox = mailbox_of(session);
+	if (mailbox->count >= MAILBOX_LIVE_MOST || is_unconfirmed(mailbox, id))
+		return;
+	remember(mailbox, id);
+	if (mailbox->count - mailbox->covered >= MAILBOX_WINDOW)
+		ping(session);
+	else
+		ping_later(session);
+}
+
 /* ---- confirmation ---- */
 
 /* The account's count is the quota's: how many rows the confirmation took is known to the database alone. */

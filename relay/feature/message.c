@@ -4,8 +4,8 @@
  *
  * What can wait becomes a mailbox row in the stanza's transaction whether or not somebody is online, and is
  * written to the eligible sessions when that is committed; it leaves the mailbox when one of them confirms
- * it (mailbox.c). An archive (ORDER_ARCHIVE) may rely on event->message_id being set here when there will
- * be a row, and may set it itself. Removed from what clients send: <stanza-id/> and <delay/> in the name of
+ * it (mailbox.c). An archive (ORDER_ARCHIVE) may rely on event->message_id being set here when the message
+ * will wait in the mailbox. Removed from what clients send: <stanza-id/> and <delay/> in the name of
  * this relay or its accounts, and <custody/>. A repetition (same addresses, type, origin-id and content
  * within 30 days) is handled without being kept or delivered again.
  * DIAGNOSTICS: service-unavailable for who is not there to take it, and when the mailbox is full.
@@ -235,18 +235,18 @@ key_part(struct buf *buf, const char *text)
 /* Design 3.3: the same bare addresses, type, origin-id and content are the same message, sent again
  * because its acknowledgement was lost. */
 static void
-add_key(struct event *event, const struct delivery *delivery)
+add_key(struct event *event)
 {
 	const struct xml *origin = xml_find(event->stanza, "origin-id", NS_SID);
 	const char *id = origin == NULL ? NULL : xml_attr(origin, "id"),
 		   *type = xml_attr(event->stanza, "type");
-	const char *content = strchr(delivery->body, '>');
+	const char *content = strchr(event->message_body, '>');
 	uint8_t hash[SHA256_LEN], key[SHA256_LEN];
 	struct buf buf = { 0 };
 
 	if (event->origin == NULL || id == NULL || content == NULL)
 		return;
-	digest(DIGEST_SHA256, content, delivery->len - (size_t)(content - delivery->body), hash);
+	digest(DIGEST_SHA256, content, event->message_len - (size_t)(content - event->message_body), hash);
 	key_part(&buf, jid_bare_text(event->arena, &event->from));
 	key_part(&buf, jid_bare_text(event->arena, &event->to));
 	key_part(&buf, type == NULL ? "" : type);
@@ -266,38 +266,59 @@ uncount(struct event *event, void *arg)
 }
 
 static void
-add_rows(struct event *event, struct delivery *delivery)
+write_body(struct event *event, const char *outer, const char **body_r, size_t *len_r)
 {
-	delivery->pending = true;
+	struct buf buf = { 0 };
+
+	xmlout(&buf, event->stanza, outer);
+	*body_r = arena_strndup(event->arena, buf.data, buf.len);
+	*len_r = buf.len;
+	buf_free(&buf);
+}
+
+void
+message_keep(struct event *event)
+{
+	if (event->message_body != NULL)
+		return;
+	if (event->message_id == 0)
+		event->message_id = store_next_id(router_store(event->router));
+	write_body(event, NULL, &event->message_body, &event->message_len); /* a stored body stands alone */
+	add_key(event);
+	event_add(event,
+	    &(struct op){ .kind = OP_MESSAGE,
+	        .id = event->message_id,
+	        .time = event->time,
+	        .from = xml_attr(event->stanza, "from"),
+	        .to = xml_attr(event->stanza, "to"),
+	        .body = event->message_body,
+	        .body_len = event->message_len });
+}
+
+static void
+add_pending(struct event *event)
+{
 	event->target->pending++;
 	event_undo(event, uncount, NULL);
-	add_key(event, delivery);
-	event_add(event, &(struct op){ .kind = OP_MESSAGE,
-				       .id = event->message_id,
-				       .time = event->time,
-				       .from = xml_attr(event->stanza, "from"),
-				       .to = xml_attr(event->stanza, "to"),
-				       .body = delivery->body,
-				       .body_len = delivery->len });
-	event_add(event, &(struct op){
-			     .kind = OP_PENDING, .account = event->target->node, .id = event->message_id });
+	message_keep(event);
+	event_add(event, &(struct op){ .kind = OP_PENDING, .account = event->target->node, .id = event->message_id });
 }
 
 static enum verdict
 on_deliver(struct event *event, void *state)
 {
 	struct delivery *delivery = arena_alloc(event->arena, sizeof *delivery);
-	struct buf buf = { 0 };
 
 	(void)state;
 	delivery->event = event;
-	xmlout(&buf, event->stanza,
-	       event->message_id != 0 ? NULL : NS_CLIENT); /* a stored body stands alone */
-	delivery->body = arena_strndup(event->arena, buf.data, buf.len);
-	delivery->len = buf.len;
-	buf_free(&buf);
-	if (event->message_id != 0)
-		add_rows(event, delivery);
+	delivery->pending = event->message_id != 0;
+	if (delivery->pending) {
+		add_pending(event);
+		delivery->body = event->message_body;
+		delivery->len = event->message_len;
+	} else {
+		write_body(event, NS_CLIENT, &delivery->body, &delivery->len);
+	}
 	event_after(event, deliver, delivery);
 	return HANDLED;
 }

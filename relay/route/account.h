@@ -39,6 +39,7 @@ struct account {
 	int64_t roster_version;
 	struct session *sessions; /* bound ones, linked by session->next */
 	int64_t pending; /* messages waiting, as far as memory knows */
+	char *archive;   /* what it wants archived, as the archive feature wrote it; NULL: never set */
 	unsigned refs;
 	bool stale; /* to be read again */
 };
@@ -69,5 +70,8 @@ size_t account_node_count(const struct account *account);
 struct pubsub_node *account_node_at(const struct account *account, size_t index);
 struct pubsub_node *account_node_set(struct account *account, struct event *event, const char *name, const char *config);
 void account_node_del(struct account *account, struct event *event, const char *name);
+
+/* What it wants archived: memory and the event's transaction. */
+void account_archive_set(struct account *account, struct event *event, const char *archive);
 
 #endif

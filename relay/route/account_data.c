@@ -123,6 +123,8 @@ account_data_free(struct account_body *body)
 		node_free(&body->nodes[i]);
 	free(body->items);
 	free(body->nodes);
+	free(body->account.archive);
+	body->account.archive = NULL;
 	body->items = NULL;
 	body->nodes = NULL;
 	body->item_count = body->item_room = body->node_count = body->node_room = 0;
@@ -156,6 +158,7 @@ account_data_fill(struct account_body *body, const struct account_view *view)
 	body->account.created = view->account.created;
 	body->account.roster_version = view->roster_version;
 	body->account.pending = view->account.pending;
+	body->account.archive = copy(view->archive);
 	for (size_t i = 0; i < view->roster_count; i++)
 		item_write(body, &view->roster[i]);
 	for (size_t i = 0; i < view->node_count; i++)
@@ -303,4 +306,13 @@ account_node_del(struct account *account, struct event *event, const char *name)
 		body->nodes[i] = body->nodes[--body->node_count];
 		return;
 	}
+}
+
+void
+account_archive_set(struct account *account, struct event *event, const char *archive)
+{
+	event_touch(event, account);
+	event_add(event, &(struct op){ .kind = OP_ACCOUNT_ARCHIVE, .account = account->node, .config = archive });
+	free(account->archive);
+	account->archive = xstrdup(archive);
 }

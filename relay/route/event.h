@@ -13,6 +13,7 @@
 #define RELAY_ROUTE_EVENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "proto/error.h"
 #include "proto/jid.h"
@@ -38,7 +39,9 @@ struct event {
 	int64_t time;             /* ms wall: received */
 	struct txn *txn;          /* made at the first event_add */
 	struct slot *slot;        /* NULL for stanzas of the relay itself */
-	int64_t message_id;       /* set when a message row was added to the transaction; 0: none */
+	int64_t message_id;       /* of the message row in the transaction, or that will be in it; 0: none */
+	const char *message_body; /* as stored (arena); NULL: not yet in the transaction. See feature/message.h */
+	size_t message_len;
 };
 
 /* Add to the transaction. */

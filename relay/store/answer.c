@@ -15,7 +15,7 @@
 
 enum { MESSAGES_BYTES = 4 << 20 }; /* read.h: an answer of messages ends behind so many */
 
-static void *
+void *
 rows_add(struct rows *rows, size_t size)
 {
 	if (rows->count == rows->room) {
@@ -27,7 +27,7 @@ rows_add(struct rows *rows, size_t size)
 	return row;
 }
 
-static const char *
+const char *
 keep_text(struct question *q, struct stmt *stmt, int n)
 {
 	const char *text = col_text(stmt, n);
@@ -36,7 +36,7 @@ keep_text(struct question *q, struct stmt *stmt, int n)
 }
 
 /* NUL-terminated for convenience; the NUL is not counted. */
-static const char *
+const char *
 keep_blob(struct question *q, struct stmt *stmt, int n, size_t *len_r)
 {
 	const void *bytes = col_blob(stmt, n, len_r);
@@ -83,6 +83,7 @@ answer_keys(struct db *db, struct question *q, int64_t *id_r)
 	q->view.roster_version = col_int(stmt, 3);
 	q->view.account.pending = col_int(stmt, 4);
 	take_keys(stmt, 5, &q->view.account.keys);
+	q->view.archive = keep_text(q, stmt, 11);
 	db_end(stmt);
 	return DB_OK;
 }
@@ -174,6 +175,17 @@ keep_jid(struct question *q, struct stmt *stmt, int bare)
 	return arena_printf(q->arena, "%s/%s", col_text(stmt, bare), resource);
 }
 
+void
+keep_message(struct question *q, struct stmt *stmt, struct message_row *row)
+{
+	row->id = col_int(stmt, 0);
+	row->time = col_int(stmt, 1);
+	row->expires = col_int(stmt, 2);
+	row->from = keep_jid(q, stmt, 3);
+	row->to = keep_jid(q, stmt, 5);
+	row->body = keep_blob(q, stmt, 7, &row->len);
+}
+
 static enum db_result
 answer_pending(struct db *db, struct question *q)
 {
@@ -184,12 +196,7 @@ answer_pending(struct db *db, struct question *q)
 
 	while ((result = db_next(db, stmt)) == DB_ROW) {
 		struct message_row *row = rows_add(&q->rows, sizeof *row);
-		row->id = col_int(stmt, 0);
-		row->time = col_int(stmt, 1);
-		row->expires = col_int(stmt, 2);
-		row->from = keep_jid(q, stmt, 3);
-		row->to = keep_jid(q, stmt, 5);
-		row->body = keep_blob(q, stmt, 7, &row->len);
+		keep_message(q, stmt, row);
 		if ((bytes += row->len) > MESSAGES_BYTES) {
 			db_end(stmt);
 			return DB_OK;

@@ -30,7 +30,7 @@ struct db {
 	sqlite3 *handle;
 	sqlite3_stmt *statements[SQL_COUNT];
 	int64_t wal_frames;
-	int64_t mark;
+	int64_t mark, latest;
 };
 
 void
@@ -358,7 +358,7 @@ db_commit(struct db *db)
 void
 db_rollback(struct db *db)
 {
-	db->mark = 0;
+	db->mark = db->latest = 0;
 	if (db_in_transaction(db))
 		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 }
@@ -373,7 +373,7 @@ enum db_result
 db_savepoint_end(struct db *db, bool keep)
 {
 	if (!keep) {
-		db->mark = 0;
+		db->mark = db->latest = 0;
 		enum db_result result = db_run0(db, SQL_SAVEPOINT_BACK);
 		if (result != DB_OK)
 			return result;
@@ -385,6 +385,12 @@ int64_t *
 db_mark(struct db *db)
 {
 	return &db->mark;
+}
+
+int64_t *
+db_latest(struct db *db)
+{
+	return &db->latest;
 }
 
 bool

@@ -76,6 +76,8 @@ enum db_result db_savepoint(struct db *db);
 enum db_result db_savepoint_end(struct db *db, bool keep);
 /* A number for the writer's use that every rollback, also to a savepoint, sets to 0. */
 int64_t *db_mark(struct db *db);
+/* Another: the time of the newest message, 0: not looked up. */
+int64_t *db_latest(struct db *db);
 
 /* Frames in the write-ahead log after the last commit of this connection. */
 int64_t db_wal_frames(const struct db *db);

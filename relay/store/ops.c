@@ -84,6 +84,30 @@ ids_raise(struct db *db, int64_t least)
 	return result == DB_OK ? db_number(db, SQL_META, v_text("next_id"), db_mark(db)) : result;
 }
 
+/* Has the wall clock gone back since the last message? Then times do not rise with ids (archive.c). */
+static enum db_result
+note_step(struct db *db, int64_t time)
+{
+	int64_t *latest = db_latest(db);
+
+	if (*latest == 0) {
+		struct stmt *stmt = db_ask0(db, SQL_MESSAGE_LATEST);
+		enum db_result result = db_next(db, stmt);
+		if (result != DB_OK && result != DB_ROW)
+			return result;
+		*latest = result == DB_ROW ? col_int(stmt, 0) : time;
+		if (result == DB_ROW)
+			db_end(stmt);
+	}
+	int64_t before = *latest;
+	if (time > before - CLOCK_SPARE_MS) {
+		*latest = time > before ? time : before;
+		return DB_OK;
+	}
+	*latest = time;
+	return db_run(db, SQL_META_SET, v_text("stepped"), v_int(1));
+}
+
 static enum db_result
 op_message(struct db *db, struct txn_op *own)
 {
@@ -95,7 +119,8 @@ op_message(struct db *db, struct txn_op *own)
 	assert(op->id > 0);
 	if (references == 0) /* nobody would ever delete it */
 		return DB_OK;
-	if ((result = jid_intern_full(db, op->from, &from, &from_resource)) != DB_OK ||
+	if ((result = note_step(db, op->time)) != DB_OK ||
+	    (result = jid_intern_full(db, op->from, &from, &from_resource)) != DB_OK ||
 	    (result = jid_intern_full(db, op->to, &to, &to_resource)) != DB_OK)
 		return result;
 	result = db_run(db, SQL_MESSAGE_NEW, v_int(op->id), v_int(from), v_text(from_resource), v_int(to),
@@ -125,6 +150,10 @@ settle_reference(struct db *db, const struct txn_op *own, bool added)
 	return none_is_conflict(db, db_run(db, SQL_MESSAGE_REFER, v_int(own->op.id)));
 }
 
+struct oldest {
+	int64_t id, time, bytes;
+};
+
 static enum db_result
 op_box(struct db *db, struct txn_op *own)
 {
@@ -136,7 +165,61 @@ op_box(struct db *db, struct txn_op *own)
 	    (result = jid_intern(db, op->peer, strlen(op->peer), &peer)) != DB_OK ||
 	    (result = db_run(db, SQL_BOX_NEW, v_int(account), v_int(op->id), v_int(peer))) != DB_OK)
 		return result;
-	return settle_reference(db, own, db_changes(db) > 0);
+	bool added = db_changes(db) > 0;
+	if ((result = settle_reference(db, own, added)) != DB_OK || !added)
+		return result;
+	return db_run(db, SQL_USAGE_ADD, v_int(account), v_int(op->id));
+}
+
+enum { EXPIRE_ROWS = 200 };
+
+/* The oldest row of an archive; DB_CONFLICT: it is empty. */
+static enum db_result
+box_oldest(struct db *db, int64_t account, struct oldest *oldest_r)
+{
+	struct stmt *stmt = db_ask(db, SQL_BOX_OLDEST, v_int(account));
+	enum db_result result = db_next(db, stmt);
+
+	if (result != DB_ROW)
+		return result == DB_OK ? DB_CONFLICT : result;
+	*oldest_r = (struct oldest){ .id = col_int(stmt, 0), .time = col_int(stmt, 1), .bytes = col_int(stmt, 2) };
+	db_end(stmt);
+	return DB_OK;
+}
+
+static enum db_result
+box_drop(struct db *db, int64_t account, const struct oldest *oldest)
+{
+	enum db_result result;
+
+	if ((result = db_run(db, SQL_BOX_END, v_int(account), v_int(oldest->id))) != DB_OK ||
+	    (result = db_run(db, SQL_USAGE_TAKE, v_int(account), v_int(oldest->bytes))) != DB_OK)
+		return result;
+	return op_message_drop(db, oldest->id);
+}
+
+/* From the old end, without a gap (XEP-0313 3.2). What waits in a mailbox keeps its message. */
+static enum db_result
+op_box_expire(struct db *db, struct txn_op *own)
+{
+	const struct op *op = &own->op;
+	struct oldest oldest;
+	int64_t account, bytes;
+	enum db_result result;
+
+	if ((result = account_find(db, op->account, &account)) != DB_OK ||
+	    (result = db_number(db, SQL_USAGE, v_int(account), &bytes)) != DB_OK)
+		return none_is_ok(result);
+	for (int n = 0; n < EXPIRE_ROWS; n++) {
+		if ((result = box_oldest(db, account, &oldest)) != DB_OK)
+			return none_is_ok(result);
+		if (oldest.time >= op->time && (op->most <= 0 || bytes <= op->most))
+			return DB_OK;
+		if ((result = box_drop(db, account, &oldest)) != DB_OK)
+			return result;
+		bytes -= oldest.bytes;
+	}
+	return DB_OK;
 }
 
 static enum db_result
@@ -239,6 +322,13 @@ op_account_keys(struct db *db, struct txn_op *own)
 {
 	return none_is_conflict(db,
 				db_run(db, SQL_ACCOUNT_KEYS, v_text(own->op.account), KEYS(own->op.keys)));
+}
+
+static enum db_result
+op_account_archive(struct db *db, struct txn_op *own)
+{
+	return none_is_conflict(
+	    db, db_run(db, SQL_ACCOUNT_ARCHIVE, v_text(own->op.account), v_text(own->op.config)));
 }
 
 /* Gone for every reader at once; what it owned, be it a million rows, is cleared away in slices by upkeep.c.
@@ -414,12 +504,14 @@ static const struct op_row {
 } rows[] = {
 	[OP_MESSAGE] = { op_message, true },
 	[OP_BOX] = { op_box, true },
+	[OP_BOX_EXPIRE] = { op_box_expire, false },
 	[OP_PENDING] = { op_pending, true },
 	[OP_PENDING_CLEAR] = { op_pending_clear, false },
 	[OP_DEVICE_SEEN] = { op_device_seen, true },
 	[OP_DEVICE_ACK] = { op_device_ack, false },
 	[OP_ACCOUNT_NEW] = { op_account_new, true },
 	[OP_ACCOUNT_KEYS] = { op_account_keys, false },
+	[OP_ACCOUNT_ARCHIVE] = { op_account_archive, false },
 	[OP_ACCOUNT_DEL] = { op_account_del, false },
 	[OP_ACCOUNT_SEEN] = { op_account_seen, false },
 	[OP_ROSTER_SET] = { op_roster_set, true },

@@ -10,10 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "relay/store/archive.h"
 #include "relay/store/db.h"
 #include "relay/store/read.h"
 
 struct arena;
+struct question_kind;
+struct store;
 
 union question_fn {
 	read_account_fn *account;
@@ -23,6 +26,9 @@ union question_fn {
 	read_accounts_fn *accounts;
 	read_invites_fn *invites;
 	read_count_fn *count;
+	read_archive_fn *archive;
+	read_archive_ends_fn *archive_ends;
+	read_archive_over_fn *archive_over;
 };
 
 /* A growing row of results. */
@@ -42,12 +48,26 @@ struct question {
 	const char **names;
 	size_t limit, skip;
 	int64_t after;
+	struct archive_query archive;
 	/* found */
 	bool failed, found;
 	struct rows rows, nodes;
 	struct account_view view;
 	int64_t count, bytes;
+	struct archive_page page;
 };
+
+/* read.c: made, then given to the reader's thread or answered at once. */
+struct question *question_new(const struct question_kind *kind, union question_fn fn, void *arg, const char *node,
+			      const char *name);
+void question_ask(struct store *store, struct question *q);
+
+/* answer.c: a zeroed row more; text and bytes of a column, copied. */
+void *rows_add(struct rows *rows, size_t size);
+const char *keep_text(struct question *q, struct stmt *stmt, int n);
+const char *keep_blob(struct question *q, struct stmt *stmt, int n, size_t *len_r);
+/* The columns of a message from the first on: id, time, expires, sender, resource, recipient, resource, body. */
+void keep_message(struct question *q, struct stmt *stmt, struct message_row *row);
 
 struct question_kind {
 	enum db_result (*answer)(struct db *db, struct question *q);
@@ -55,6 +75,9 @@ struct question_kind {
 };
 
 extern const struct question_kind ask_account;
+extern const struct question_kind ask_archive;
+extern const struct question_kind ask_archive_ends;
+extern const struct question_kind ask_archive_over;
 extern const struct question_kind ask_keys;
 extern const struct question_kind ask_pending;
 extern const struct question_kind ask_pending_count;

@@ -12,7 +12,7 @@
 #include "relay/store/question.h"
 #include "relay/store/store-private.h"
 
-static struct question *
+struct question *
 question_new(const struct question_kind *kind, union question_fn fn, void *arg, const char *node,
 	     const char *name)
 {
@@ -27,8 +27,8 @@ question_new(const struct question_kind *kind, union question_fn fn, void *arg, 
 	return q;
 }
 
-static void
-ask(struct store *store, struct question *q)
+void
+question_ask(struct store *store, struct question *q)
 {
 	if (store->reader != NULL) {
 		reader_ask(store->reader, q);
@@ -47,6 +47,7 @@ question_answer(struct db *db, struct question *q)
 	q->rows.count = q->nodes.count = 0;
 	q->view = (struct account_view){ .exists = false };
 	q->count = q->bytes = 0;
+	q->page = (struct archive_page){ .total = -1 };
 }
 
 void
@@ -72,13 +73,13 @@ question_next(struct question *q)
 void
 read_account(struct store *store, const char *node, read_account_fn *fn, void *arg)
 {
-	ask(store, question_new(&ask_account, (union question_fn){ .account = fn }, arg, node, NULL));
+	question_ask(store, question_new(&ask_account, (union question_fn){ .account = fn }, arg, node, NULL));
 }
 
 void
 read_keys(struct store *store, const char *node, read_keys_fn *fn, void *arg)
 {
-	ask(store, question_new(&ask_keys, (union question_fn){ .keys = fn }, arg, node, NULL));
+	question_ask(store, question_new(&ask_keys, (union question_fn){ .keys = fn }, arg, node, NULL));
 }
 
 void
@@ -97,13 +98,13 @@ read_pending_device(struct store *store, const char *node, const char *resource,
 
 	q->after = after;
 	q->limit = limit;
-	ask(store, q);
+	question_ask(store, q);
 }
 
 void
 read_pending_count(struct store *store, const char *node, read_count_fn *fn, void *arg)
 {
-	ask(store, question_new(&ask_pending_count, (union question_fn){ .count = fn }, arg, node, NULL));
+	question_ask(store, question_new(&ask_pending_count, (union question_fn){ .count = fn }, arg, node, NULL));
 }
 
 void
@@ -115,7 +116,7 @@ read_items(struct store *store, const char *node, const char *pubsub_node, const
 
 	q->item = item == NULL ? NULL : arena_strdup(q->arena, item);
 	q->limit = limit;
-	ask(store, q);
+	question_ask(store, q);
 }
 
 void
@@ -126,7 +127,7 @@ read_items_from(struct store *store, const char *node, const char *pubsub_node, 
 
 	q->skip = skip;
 	q->limit = limit;
-	ask(store, q);
+	question_ask(store, q);
 }
 
 void
@@ -140,23 +141,23 @@ read_last_items(struct store *store, const char *node, const char *const *pubsub
 	for (size_t i = 0; i < count; i++)
 		q->names[i] = arena_strdup(q->arena, pubsub_nodes[i]);
 	q->limit = count;
-	ask(store, q);
+	question_ask(store, q);
 }
 
 void
 read_accounts(struct store *store, read_accounts_fn *fn, void *arg)
 {
-	ask(store, question_new(&ask_accounts, (union question_fn){ .accounts = fn }, arg, NULL, NULL));
+	question_ask(store, question_new(&ask_accounts, (union question_fn){ .accounts = fn }, arg, NULL, NULL));
 }
 
 void
 read_invite(struct store *store, const char *token, read_invites_fn *fn, void *arg)
 {
-	ask(store, question_new(&ask_invites, (union question_fn){ .invites = fn }, arg, NULL, token));
+	question_ask(store, question_new(&ask_invites, (union question_fn){ .invites = fn }, arg, NULL, token));
 }
 
 void
 read_invites(struct store *store, read_invites_fn *fn, void *arg)
 {
-	ask(store, question_new(&ask_invites, (union question_fn){ .invites = fn }, arg, NULL, NULL));
+	question_ask(store, question_new(&ask_invites, (union question_fn){ .invites = fn }, arg, NULL, NULL));
 }

@@ -27,6 +27,7 @@ struct account_view {
 	bool exists;
 	struct account_row account;
 	int64_t roster_version;
+	const char *archive; /* OP_ACCOUNT_ARCHIVE's text; NULL: never set */
 	const struct roster_row *roster;
 	size_t roster_count;
 	const struct node_row *nodes;

@@ -89,7 +89,16 @@ static const char first[] =
     " body BLOB NOT NULL, PRIMARY KEY (contact, node, name)) WITHOUT ROWID;"
     "PRAGMA user_version = 1;";
 
-static const char *const steps[] = { first };
+/* archive: what the user wants kept, as the archive feature wrote it; NULL: all. usage: bytes of the messages in
+   each archive, so that its limit needs no counting. */
+static const char second[] =
+    "ALTER TABLE account ADD COLUMN archive TEXT;"
+    "CREATE TABLE usage (account INTEGER PRIMARY KEY, bytes INTEGER NOT NULL);"
+    "INSERT INTO usage (account, bytes) SELECT b.account, sum(length(m.body)) FROM box b JOIN msg m ON m.id = b.id"
+    " GROUP BY b.account;"
+    "PRAGMA user_version = 2;";
+
+static const char *const steps[] = { first, second };
 
 int64_t
 schema_version(void)

@@ -7,6 +7,18 @@
 
 #define KEYS "salt, iterations, stored_sha1, server_sha1, stored_sha256, server_sha256"
 
+/* ?1 node, ?2 and ?3 ids (not included), ?4 and ?5 times (included), ?6 limit, ?7 bare JID, ?8 its resource or NULL */
+#define BOX_OWNER " WHERE account = (SELECT id FROM account WHERE node = ?1)"
+#define BOX_ALL " WHERE b.account = (SELECT id FROM account WHERE node = ?1)"
+#define BOX_RANGE " AND b.id > ?2 AND b.id < ?3 AND m.time >= ?4 AND m.time <= ?5"
+#define BOX_PEER                                                                                             \
+	" AND b.peer = (SELECT id FROM jid WHERE text = ?7) AND (?8 IS NULL OR"                              \
+	" (m.sender = b.peer AND m.sender_resource = ?8) OR (m.recipient = b.peer AND m.recipient_resource = ?8))"
+#define BOX_ROWS                                                                                             \
+	"SELECT m.id, m.time, m.expires, f.text, m.sender_resource, t.text, m.recipient_resource, m.body,"   \
+	" EXISTS (SELECT 1 FROM pending p WHERE p.account = b.account AND p.id = b.id)"                      \
+	" FROM box b JOIN msg m ON m.id = b.id JOIN jid f ON f.id = m.sender JOIN jid t ON t.id = m.recipient"
+
 static const char *const texts[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_BEGIN_READ] = "BEGIN",
@@ -24,6 +36,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_JID_FIND] = "SELECT id FROM jid WHERE text = ?1",
 	[SQL_JID_NEW] = "INSERT INTO jid (text) VALUES (?1)",
 
+	[SQL_MESSAGE_LATEST] = "SELECT time FROM msg ORDER BY id DESC LIMIT 1",
 	[SQL_MESSAGE_NEW] = "INSERT INTO msg (id, sender, sender_resource, recipient, recipient_resource, "
 			    "time, expires, refs, body)"
 			    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -32,6 +45,13 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_MESSAGE_END] = "DELETE FROM msg WHERE id = ?1",
 	[SQL_BOX_NEW] =
 	    "INSERT INTO box (account, id, peer) VALUES (?1, ?2, ?3) ON CONFLICT (account, id) DO NOTHING",
+	[SQL_BOX_OLDEST] = "SELECT b.id, m.time, length(m.body) FROM box b JOIN msg m ON m.id = b.id"
+			   " WHERE b.account = ?1 ORDER BY b.id LIMIT 1",
+	[SQL_BOX_END] = "DELETE FROM box WHERE account = ?1 AND id = ?2",
+	[SQL_USAGE_ADD] = "INSERT INTO usage (account, bytes) SELECT ?1, length(body) FROM msg WHERE id = ?2"
+			  " ON CONFLICT (account) DO UPDATE SET bytes = bytes + excluded.bytes",
+	[SQL_USAGE_TAKE] = "UPDATE usage SET bytes = bytes - ?2 WHERE account = ?1",
+	[SQL_USAGE] = "SELECT bytes FROM usage WHERE account = ?1",
 	[SQL_PENDING_NEW] =
 	    "INSERT INTO pending (account, id) VALUES (?1, ?2) ON CONFLICT (account, id) DO NOTHING",
 	[SQL_PENDING_END] = "DELETE FROM pending WHERE account = ?1 AND id = ?2",
@@ -49,6 +69,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_ACCOUNT_KEYS] =
 	    "UPDATE account SET salt = ?2, iterations = ?3, stored_sha1 = ?4, server_sha1 = ?5,"
 	    " stored_sha256 = ?6, server_sha256 = ?7 WHERE node = ?1",
+	[SQL_ACCOUNT_ARCHIVE] = "UPDATE account SET archive = ?2 WHERE node = ?1",
 	[SQL_ACCOUNT_SEEN] = "UPDATE account SET last = ?2 WHERE node = ?1",
 	[SQL_ACCOUNT_GONE] =
 	    "UPDATE account SET node = NULL, salt = NULL, iterations = NULL, stored_sha1 = NULL,"
@@ -97,13 +118,14 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_GONE_ROSTER] = "DELETE FROM roster WHERE account = ?1",
 	[SQL_GONE_DEVICE] = "DELETE FROM device WHERE account = ?1",
 	[SQL_GONE_STATUS] = "DELETE FROM status WHERE account = ?1",
+	[SQL_GONE_USAGE] = "DELETE FROM usage WHERE account = ?1",
 	[SQL_GONE_END] = "DELETE FROM account WHERE id = ?1 AND node IS NULL",
 
 	[SQL_FREE_PAGES] = "PRAGMA freelist_count",
 	[SQL_FREE_SLICE] = "PRAGMA incremental_vacuum(100)",
 
 	[SQL_READ_ACCOUNT] = "SELECT id, created, last, roster_version, (SELECT count(*) FROM pending p "
-			     "WHERE p.account = a.id), " KEYS " FROM account a WHERE node = ?1",
+			     "WHERE p.account = a.id), " KEYS ", archive FROM account a WHERE node = ?1",
 	[SQL_READ_ROSTER] =
 	    "SELECT j.text, r.flags, r.name, r.groups, r.request FROM roster r JOIN jid j ON j.id = r.contact"
 	    " WHERE r.account = ?1",
@@ -117,6 +139,27 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_READ_PENDING_COUNT] =
 	    "SELECT count(*), coalesce(sum(length(m.body)), 0) FROM pending p JOIN msg m ON m.id = p.id"
 	    " WHERE p.account = (SELECT id FROM account WHERE node = ?1)",
+	/* An archive's rows between two ids and two times, onwards or back, of all or with one. */
+	[SQL_READ_BOX] = BOX_ROWS BOX_ALL BOX_RANGE " ORDER BY b.id LIMIT ?6",
+	[SQL_READ_BOX_BACK] = BOX_ROWS BOX_ALL BOX_RANGE " ORDER BY b.id DESC LIMIT ?6",
+	[SQL_READ_PEER] = BOX_ROWS BOX_ALL BOX_RANGE BOX_PEER " ORDER BY b.id LIMIT ?6",
+	[SQL_READ_PEER_BACK] = BOX_ROWS BOX_ALL BOX_RANGE BOX_PEER " ORDER BY b.id DESC LIMIT ?6",
+	[SQL_READ_BOX_HAS] = "SELECT id FROM box" BOX_OWNER " AND id = ?2",
+	[SQL_READ_BOX_COUNT] = "SELECT count(*) FROM (SELECT b.id FROM box b JOIN msg m ON m.id = b.id" BOX_ALL
+			       BOX_RANGE " LIMIT ?6)",
+	[SQL_READ_PEER_COUNT] = "SELECT count(*) FROM (SELECT b.id FROM box b JOIN msg m ON m.id = b.id" BOX_ALL
+				BOX_RANGE BOX_PEER " LIMIT ?6)",
+	[SQL_READ_BOX_FIRST] = "SELECT b.id, m.time FROM box b JOIN msg m ON m.id = b.id" BOX_ALL
+			       " ORDER BY b.id LIMIT 1",
+	[SQL_READ_BOX_LAST] = "SELECT b.id, m.time FROM box b JOIN msg m ON m.id = b.id" BOX_ALL
+			      " ORDER BY b.id DESC LIMIT 1",
+	[SQL_READ_BOX_TIME] = "SELECT b.id, m.time FROM box b JOIN msg m ON m.id = b.id" BOX_ALL
+			      " AND b.id >= ?2 ORDER BY b.id LIMIT 1",
+	/* An archive with more than ?2 bytes or with something older than ?1 (0: no such limit). */
+	[SQL_READ_BOX_OVER] =
+	    "SELECT a.node FROM usage u JOIN account a ON a.id = u.account WHERE a.node IS NOT NULL AND"
+	    " ((?2 > 0 AND u.bytes > ?2) OR (?1 > 0 AND (SELECT m.time FROM msg m WHERE m.id ="
+	    " (SELECT min(b.id) FROM box b WHERE b.account = u.account)) < ?1)) LIMIT 1",
 	[SQL_READ_ITEMS] =
 	    "SELECT i.name, i.publisher, i.body, i.time FROM account a JOIN node n ON n.account = a.id"
 	    " JOIN item i ON i.node = n.id WHERE a.node = ?1 AND n.name = ?2 ORDER BY i.id DESC LIMIT ?3",

@@ -55,6 +55,8 @@ void txn_list_take_batch(struct txn_list *from, struct txn_list *batch_r);
 void txn_list_finish(struct txn_list *list);
 
 /* ---- operations */
+/* Ids rise with time but for so much: a message that is older than the one before it by more sets meta "stepped". */
+#define CLOCK_SPARE_MS (3600 * INT64_C(1000))
 /* Takes a block of op.id message ids. Ours alone, behind the public kinds. */
 enum { OP_IDS = OP_SEEN_EXPIRE + 1 };
 bool op_grows(enum op_kind kind);

@@ -30,6 +30,8 @@ enum op_kind {
 	OP_MESSAGE, /* a message row: body kept once, while anything refers to it; comes before the BOX and
 		       PENDING of its id */
 	OP_BOX, /* an archive entry of one account for that message; conflict: no such account or message */
+	OP_BOX_EXPIRE, /* at most 200 of the oldest leave the archive of this account: those older than `time`
+			  (0: none), and more while it holds more than `most` bytes (0: no limit) */
 	OP_PENDING,       /* the message waits in the mailbox of this account; conflict as above */
 	OP_PENDING_CLEAR, /* acknowledged: gone from the mailbox; nothing when it was not there */
 	OP_DEVICE_SEEN,   /* mailbox = device: the resource `item` is there at `time`; the 20 seen last are remembered */
@@ -37,6 +39,7 @@ enum op_kind {
 			     has confirmed leave the mailbox, at most 1,000 at a time */
 	OP_ACCOUNT_NEW,   /* conflict: exists */
 	OP_ACCOUNT_KEYS,  /* new password's SCRAM keys; conflict: no such account */
+	OP_ACCOUNT_ARCHIVE, /* config: what it wants archived, opaque; conflict: no such account */
 	OP_ACCOUNT_DEL,   /* with everything it owns; conflict: no such account */
 	OP_ACCOUNT_SEEN,  /* last login */
 	OP_ROSTER_SET, /* whole item, insert or replace; adds 1 to the account's roster version; conflict: no
@@ -95,6 +98,7 @@ struct op {
 	const char *node, *item; /* pubsub */
 	const char *config;      /* node: opaque text that the feature reads back */
 	const char *publisher;   /* item: full JID */
+	int64_t most;            /* OP_BOX_EXPIRE: bytes */
 	int max_items;           /* OP_ITEM_SET: how many to keep; 0: all */
 	const struct roster_row *roster;
 	const struct scram_keys *keys;

@@ -82,7 +82,8 @@ clear_account(struct db *db, int64_t account)
 		return result;
 	if ((result = db_run(db, SQL_GONE_ROSTER, v_int(account))) != DB_OK ||
 	    (result = db_run(db, SQL_GONE_DEVICE, v_int(account))) != DB_OK ||
-	    (result = db_run(db, SQL_GONE_STATUS, v_int(account))) != DB_OK)
+	    (result = db_run(db, SQL_GONE_STATUS, v_int(account))) != DB_OK ||
+	    (result = db_run(db, SQL_GONE_USAGE, v_int(account))) != DB_OK)
 		return result;
 	return db_run(db, SQL_GONE_END, v_int(account));
 }
