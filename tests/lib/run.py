@@ -268,7 +268,7 @@ def programs(ctx, only, is_long):
     for part, pattern, quick, slow in PARTS:
         for path in sorted(ctx.src.glob(pattern)):
             name = f"{part}/{path.name}"
-            if path.is_file() and os.access(path, os.X_OK) and wanted(name, only):
+            if path.is_file() and os.access(path, os.X_OK) and path.suffix in ("", ".py") and wanted(name, only):
                 found.append((name, [str(path)], slow if is_long else quick))
     return found
 
