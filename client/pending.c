@@ -19,7 +19,10 @@
 
 #define DAY ((int64_t)24 * 60 * 60 * 1000)
 
-enum { RETRY_BATCH = INBOX_BATCH };
+enum {
+	RETRY_BATCH = 50, /* messages of up to 256 KiB in memory at a time */
+	TRIES_MOST = 10,  /* then only when something of that person's came, or a gap may have been filled */
+};
 
 static void
 digest_of(const struct xml *encrypted, uint8_t out[static SHA256_LEN])
@@ -37,8 +40,12 @@ pending_file(struct db *db, struct arena *arena, int64_t account, const struct l
 	uint8_t hash[SHA256_LEN];
 	struct buf stanza = { 0 };
 	(void)arena;
-	/* a key transport has nothing to show, and is of no use later */
-	if (!xml_find(encrypted, "payload", NS_OMEMO) && message->unreadable != UNREADABLE_MALFORMED) {
+	/* a key transport has nothing to show and is of no use later; a supplement for other devices repeats
+	 * what we have */
+	bool transport =
+	    !xml_find(encrypted, "payload", NS_OMEMO) && message->unreadable != UNREADABLE_MALFORMED;
+	bool supplement = letter->same_as[0] != '\0' && message->unreadable == UNREADABLE_NOT_FOR_US;
+	if (transport || supplement) {
 		result_r->outcome = INBOX_NOTHING;
 		return;
 	}
@@ -97,11 +104,14 @@ pending_settle(struct db *db, int64_t account, int64_t message)
 	arena_free(&arena);
 }
 
-/* Time does not mend what was never for us, or is no OMEMO message. */
+/* Time does not mend what was never for us, or is no OMEMO message. `asked`: there is a reason to try this
+ * person's. */
 static bool
-worth_trying(const struct pending_row *row)
+worth_trying(const struct pending_row *row, bool asked)
 {
-	return row->reason != UNREADABLE_NOT_FOR_US && row->reason != UNREADABLE_MALFORMED;
+	if (row->reason == UNREADABLE_NOT_FOR_US || row->reason == UNREADABLE_MALFORMED)
+		return false;
+	return asked || row->reason == UNREADABLE_GAP || row->tries < TRIES_MOST;
 }
 
 /* The row out of the way, take it as if it came now; still unreadable: as if nothing had been done. */
@@ -151,7 +161,7 @@ inbox_retry(struct db *db, struct omemo *omemo, int64_t account, const char *jid
 		count = pending_list(db, arena, account, jid, after, RETRY_BATCH, &rows);
 		for (size_t i = 0; i < count; i++) {
 			after = rows[i].id;
-			if (worth_trying(&rows[i]))
+			if (worth_trying(&rows[i], jid))
 				now_readable += retry_one(db, omemo, account, &rows[i], now);
 		}
 		readable += db_commit(db, NULL) ? now_readable : 0;

@@ -39,7 +39,8 @@ const char *db_error(const struct db *db);     /* NULL: all well; borrowed until
 bool db_error_is_space(const struct db *db);   /* the failure was a full disk: freeing space helps */
 void db_clear_error(struct db *db);            /* outside a transaction: forget a failed read */
 
-bool db_check(struct db *db, char **error_r); /* reads the whole file: false: damaged, *error_r says where (free) */
+bool db_check(struct db *db,
+	      char **error_r); /* reads the whole file: false: damaged, *error_r says where (free) */
 
 /*
  * Locks between processes, for what must be done by one at a time beyond a transaction: "sync-<account id>"
