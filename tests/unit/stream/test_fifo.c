@@ -207,25 +207,6 @@ test_stream_goes_inside_a_callback(void **state)
 	assert_string_equal(seen, "a1 a2 ");
 }
 
-static void
-test_held(void **state)
-{
-	struct fifo *fifo = fresh();
-	struct slot *one = slot_with(fifo, "1", "a1"), *two = slot_with(fifo, "2", "a2");
-
-	(void)state;
-	fifo_hold(fifo, true);
-	slot_done(&one);
-	assert_string_equal(seen, "");
-	assert_int_equal(fifo_unhandled(fifo), 2);
-	fifo_hold(fifo, false);
-	assert_string_equal(seen, "1 a1 ");
-	fifo_hold(fifo, true);
-	slot_done(&two);
-	fifo_leave(&fifo); /* ends the holding: callbacks run, replies go nowhere */
-	assert_string_equal(seen, "1 a1 a2 ");
-}
-
 /* Any order of ending gives one order of leaving. */
 static void
 test_random_orders(void **state)
@@ -266,7 +247,6 @@ main(void)
 		cmocka_unit_test(test_stream_gone),
 		cmocka_unit_test(test_done_inside_a_callback),
 		cmocka_unit_test(test_stream_goes_inside_a_callback),
-		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_random_orders),
 	};
 
