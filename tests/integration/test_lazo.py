@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """lazo as people use it: two homes and one relay, one of them offline; every verb, its words, its exit codes."""
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -242,6 +243,48 @@ def test_help_for_every_verb():
         check(verb in ana.run(verb, "--help", status=0).stdout, verb)
         check("--json" in ana.run("help", verb, "--words", status=0).stdout, verb)
     ana.run("help", "nada", status=EX_USAGE)
+
+
+def test_every_verb_and_option_stands_in_the_manual():
+    manual = (SRC / "doc" / "lazo.1").read_text()
+    for verb in ana.json("help"):
+        check(f".It Ic {verb['command']}" in manual, verb["command"])
+        for option in verb["options"]:
+            check(f"Fl -{option}" in manual or option in ("words", "new", "armor"), f"{verb['command']} --{option}")
+
+
+def test_account_by_invitation():
+    if PROSODY:
+        skip("its invitations need an adapted configuration")
+    inviting = Relay(authority=relay.authority, registration='"invite"')
+    try:
+        token = re.search(r"preauth=([^\s;]+)", inviting.ctl("invite")).group(1)
+        eva = Home(inviting, "eva@" + inviting.host)
+        done = eva.login(status=EX_NOPERM)
+        done = eva.login("--new", status=EX_UNAVAILABLE)
+        check("invitation" in done.stderr, done.stderr)
+        eva.login("--invite", "no-such-token", status=EX_UNAVAILABLE)
+        eva.login("--invite", token)
+        eva.run("sync", status=0)
+        done = Home(inviting, "otra@" + inviting.host).login("--invite", token, status=EX_UNAVAILABLE)
+        link = re.search(r"xmpp:\S+", inviting.ctl("invite")).group(0)
+        taken = Home(inviting, "eva@" + inviting.host, password="otra clave")
+        done = taken.login("--invite", link, status=EX_UNAVAILABLE)
+        check("taken" in done.stderr, link + done.stderr)
+    finally:
+        inviting.stop()
+
+
+def test_open_registration():
+    if PROSODY:
+        skip("closed here")
+    opened = Relay(authority=relay.authority, registration='"open"')
+    try:
+        home = Home(opened, "libre@" + opened.host)
+        home.login("--new")
+        home.run("sync", status=0)
+    finally:
+        opened.stop()
 
 
 def test_bad_command_lines():
