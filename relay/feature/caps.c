@@ -99,18 +99,27 @@ struct search {
 	struct session *found;
 };
 
-/* Sessions are asked in the order of their addresses, so that each has its turn once. */
+/* The order in which a round asks: by address from the one that began it, over the end to the one before it. */
+static int
+turn(const struct caps_entry *entry, const char *one, const char *other)
+{
+	bool over = strcmp(one, entry->begun) < 0, other_over = strcmp(other, entry->begun) < 0;
+
+	return over != other_over ? (int)over - (int)other_over : strcmp(one, other);
+}
+
+/* Each session has its turn once. */
 static void
 consider(struct session *session, void *arg)
 {
 	struct search *search = arg;
-	const char *asked = search->entry->asked;
+	const struct caps_entry *entry = search->entry;
 
-	if (session->caps == NULL || strcmp(session->caps, search->entry->key) != 0)
+	if (session->caps == NULL || strcmp(session->caps, entry->key) != 0)
 		return;
-	if (asked != NULL && strcmp(session->text, asked) <= 0)
+	if (turn(entry, session->text, entry->asked) <= 0)
 		return;
-	if (search->found == NULL || strcmp(session->text, search->found->text) < 0)
+	if (search->found == NULL || turn(entry, session->text, search->found->text) < 0)
 		search->found = session;
 }
 
@@ -236,10 +245,13 @@ announced(struct event *event, void *arg)
 	struct caps_entry *before =
 	    change->before != NULL ? caps_cache_find(&caps->cache, change->before) : NULL;
 
-	if (entry != NULL && entry->set == NULL && entry->id[0] == '\0')
+	if (entry != NULL && entry->set == NULL && entry->id[0] == '\0') {
+		free(entry->begun);
+		entry->begun = xstrdup(session->text);
 		ask(caps, entry, session);
-	else if (entry != NULL && entry->set != NULL && change->available && session->available)
+	} else if (entry != NULL && entry->set != NULL && change->available && session->available) {
 		pubsub_greet(session, before != NULL ? before->set : NULL);
+	}
 }
 
 /* What a <c/> says; keys are in the event's arena. */

@@ -24,6 +24,7 @@ struct caps_entry {
 	uint64_t used;        /* order of last use */
 	char id[ID_LEN + 1];  /* of the outstanding question; "": none */
 	char *asked;          /* full JID that was asked last; NULL: nobody */
+	char *begun;          /* full JID that was asked first, of those that are asked one after another */
 };
 
 struct caps_cache {
