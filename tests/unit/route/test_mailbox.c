@@ -236,6 +236,81 @@ others_take_over(void **state)
 	client_free(&c);
 }
 
+/* The same while the other is just reading: what it takes over is older than where it was. */
+static void
+others_take_over_while_they_read(void **state)
+{
+	struct world *threaded = world_new_threaded(NULL);
+	struct client *from, *b, *c;
+
+	(void)state;
+	world_user(threaded, "ana");
+	world_user(threaded, "beto");
+	from = client_new(threaded, "ana", "a");
+	b = client_new(threaded, "beto", "b");
+	client_say(b, "<presence/>");
+	c = client_new(threaded, "beto", "c");
+	client_say(c, "<presence/>");
+	world_turn(threaded);
+	client_say(from, "<message type='chat' to='beto@familia.example/b'><body>to b</body></message>");
+	world_turn(threaded);
+	assert_true(client_has(b, "to b"));
+	assert_false(client_has(c, "to b"));
+	client_say(c, "<presence type='unavailable'/>");
+	client_say(from, "<message type='chat' to='beto@familia.example/b'><body>also</body></message>");
+	world_turn(threaded);
+	client_say(c, "<presence/>"); /* asks the database */
+	client_free(&b);              /* and now it is c's */
+	world_turn(threaded);
+	assert_int_equal(client_count(c, "to b"), 1);
+	assert_int_equal(client_count(c, "also"), 1);
+	assert_true(client_pong(c));
+	world_turn(threaded);
+	assert_false(client_has(c, "<body>"));
+	client_free(&c);
+	client_free(&from);
+	world_turn(threaded);
+	world_free(&threaded);
+}
+
+/* One that is in the middle of a flush takes over what lies behind it. */
+static void
+others_take_over_from_the_beginning(void **state)
+{
+	struct world *threaded = world_new_threaded(NULL);
+	struct client *from, *b, *c;
+	char text[128];
+
+	(void)state;
+	world_user(threaded, "ana");
+	world_user(threaded, "beto");
+	from = client_new(threaded, "ana", "a");
+	b = client_new(threaded, "beto", "b");
+	client_say(b, "<presence/>");
+	c = client_new(threaded, "beto", "c");
+	client_say(c, "<presence/>");
+	world_turn(threaded);
+	client_say(from, "<message type='chat' to='beto@familia.example/b'><body>old</body></message>");
+	world_turn(threaded);
+	c->queued = MAILBOX_QUEUED_MOST + 1; /* c pauses behind it */
+	for (int i = 0; i < 3; i++) {
+		snprintf(text, sizeof text,
+			 "<message type='chat' to='beto@familia.example'><body>new %d.</body></message>", i);
+		client_say(from, text);
+	}
+	world_turn(threaded);
+	c->queued = 0;
+	assert_true(client_pong(c)); /* reads on behind "old" */
+	client_free(&b);
+	world_turn(threaded);
+	assert_int_equal(client_count(c, "<body>old"), 1);
+	assert_int_equal(client_count(c, "<body>new"), 3);
+	client_free(&c);
+	client_free(&from);
+	world_turn(threaded);
+	world_free(&threaded);
+}
+
 static void
 slow_reader_is_not_filled(void **state)
 {
@@ -342,6 +417,8 @@ main(void)
 		WITH(flush_no_is_honoured),
 		WITH(negative_priority_gets_none),
 		WITH(others_take_over),
+		WITH(others_take_over_while_they_read),
+		WITH(others_take_over_from_the_beginning),
 		WITH(slow_reader_is_not_filled),
 		WITH(going_unavailable_stops_a_flush),
 		WITH(quota_is_told),

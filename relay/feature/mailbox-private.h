@@ -1,0 +1,46 @@
+/*
+ * feature/mailbox-private.h -- one session's mailbox: what mailbox.c (coming, going, flushing) and
+ * mailbox_confirm.c (what is unconfirmed, the ping, clearing) share.
+ */
+#ifndef RELAY_FEATURE_MAILBOX_PRIVATE_H
+#define RELAY_FEATURE_MAILBOX_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "proto/digest.h"
+#include "relay/feature/mailbox.h"
+
+struct timer;
+
+enum mailbox_state { MAILBOX_LIVE, MAILBOX_FLUSH, MAILBOX_PAUSED };
+
+struct mailbox {
+	enum mailbox_state state;
+	bool no_flush;       /* the client pages the archive instead */
+	bool reading, again; /* a read is under way; something came since it was asked */
+	bool anew;           /* and what it brings is not wanted: the flush begins again */
+	bool in_window;      /* rows sent since the last confirmation belong to a flush */
+	int64_t last;        /* the highest id that was sent or skipped in this flush */
+	int64_t *ids;        /* unconfirmed, in order of sending */
+	size_t count, room;
+	size_t covered;        /* how many of them are before the outstanding ping */
+	char ping[ID_LEN + 1]; /* "": none outstanding */
+	struct timer *timer;   /* made at first need */
+};
+
+struct mailbox *mailbox_of(struct session *session); /* made at first need */
+/* Read on behind `last`. */
+void mailbox_flush(struct session *session);
+
+/* ---- mailbox_confirm.c ---- */
+bool mailbox_is_per_device(const struct session *session);
+void mailbox_remember(struct mailbox *mailbox, int64_t id);
+bool mailbox_is_unconfirmed(const struct mailbox *mailbox, int64_t id);
+void mailbox_ping(struct session *session);            /* now, unless one is out or nothing is to be confirmed */
+void mailbox_ping_later(struct session *session);      /* in 10 s */
+void mailbox_ping_behind_end(struct session *session); /* of a flush; when another is out, behind its answer */
+void mailbox_confirmed(struct session *session);       /* the ping was answered */
+void mailbox_note_device(struct session *session);     /* mailbox = device: it is there */
+
+#endif

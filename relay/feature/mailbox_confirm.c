@@ -1,0 +1,253 @@
+/*
+ * feature/mailbox_confirm.c -- what a session was sent and has not confirmed; the ping that asks; clearing.
+ * See mailbox.h.
+ *
+ * At most one ping is outstanding, sent 10 s after unconfirmed rows or, in a flush, at once behind each full
+ * window and behind its end. Its answer or error, and nothing else, confirms what was sent before it: the
+ * rows leave the mailbox of the account (mailbox = account), or are noted for this device (mailbox = device).
+ */
+#include "config.h"
+
+#include "relay/feature/mailbox-private.h"
+
+#include <stdlib.h>
+#include "proto/arena.h"
+#include "proto/mem.h"
+#include "proto/ns.h"
+#include "proto/stanza.h"
+#include "proto/xml.h"
+#include "relay/conf.h"
+#include "relay/net/clock.h"
+#include "relay/net/loop.h"
+#include "relay/route/account.h"
+#include "relay/route/router.h"
+#include "relay/route/session.h"
+#include "relay/store/read.h"
+#include "relay/store/store.h"
+
+bool
+mailbox_is_per_device(const struct session *session)
+{
+	return router_conf(session->router)->mailbox == MAILBOX_DEVICE;
+}
+
+/* ---- what is unconfirmed ---- */
+
+void
+mailbox_remember(struct mailbox *mailbox, int64_t id)
+{
+	if (mailbox->count == mailbox->room) {
+		mailbox->room = mailbox->room == 0 ? 8 : mailbox->room * 2;
+		mailbox->ids = xrealloc(mailbox->ids, mailbox->room * sizeof *mailbox->ids);
+	}
+	mailbox->ids[mailbox->count++] = id;
+}
+
+bool
+mailbox_is_unconfirmed(const struct mailbox *mailbox, int64_t id)
+{
+	for (size_t i = 0; i < mailbox->count; i++)
+		if (mailbox->ids[i] == id)
+			return true;
+	return false;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Another resource has confirmed these (sorted): nothing to confirm any more. */
+static void
+forget(struct mailbox *mailbox, const int64_t *ids, size_t count)
+{
+	size_t kept = 0, covered = 0;
+
+	for (size_t i = 0; i < mailbox->count; i++) {
+		if (bsearch(&mailbox->ids[i], ids, count, sizeof *ids, compare_ids) != NULL)
+			continue;
+		covered += i < mailbox->covered;
+		mailbox->ids[kept++] = mailbox->ids[i];
+	}
+	mailbox->count = kept;
+	mailbox->covered = covered;
+}
+
+/* ---- the ping ---- */
+
+void
+mailbox_ping(struct session *session)
+{
+	struct mailbox *mailbox = session->mailbox;
+	struct arena *arena;
+	struct xml *iq;
+
+	if (session->gone || mailbox->ping[0] != '\0' ||
+	    (mailbox->count == 0 && mailbox->state != MAILBOX_PAUSED))
+		return;
+	random_id(mailbox->ping);
+	mailbox->covered = mailbox->count;
+	if (mailbox->timer != NULL)
+		timer_clear(mailbox->timer);
+	arena = arena_new();
+	iq = stanza_new(arena, "iq", router_domain(session->router), session->text, "get", mailbox->ping);
+	xml_add(arena, iq, "ping", NS_PING);
+	session_send(session, iq);
+	arena_free(&arena);
+}
+
+static void
+ping_due(void *arg)
+{
+	mailbox_ping(arg);
+}
+
+void
+mailbox_ping_later(struct session *session)
+{
+	struct mailbox *mailbox = session->mailbox;
+
+	if (session->gone || mailbox->ping[0] != '\0' || mailbox->count == 0 ||
+	    router_loop(session->router) == NULL)
+		return;
+	if (mailbox->timer == NULL)
+		mailbox->timer = timer_new(router_loop(session->router), ping_due, session);
+	timer_set(mailbox->timer, MAILBOX_PING_AFTER);
+}
+
+/* When another ping is out, its answer comes back here. */
+void
+mailbox_ping_behind_end(struct session *session)
+{
+	struct mailbox *mailbox = session->mailbox;
+
+	if (!mailbox->in_window || mailbox->ping[0] != '\0')
+		return;
+	mailbox->in_window = false;
+	mailbox_ping(session);
+}
+
+/* ---- confirmation ---- */
+
+/* The account's count is the quota's: how many rows the confirmation took is known to the database alone. */
+static void
+counted(void *arg, bool failed, int64_t count, int64_t bytes)
+{
+	struct session *session = arg;
+
+	(void)bytes;
+	if (!failed)
+		session->account->pending = count;
+	session_unref(&session);
+}
+
+static void
+device_acked(void *arg, enum txn_result result)
+{
+	struct session *session = arg;
+
+	(void)result; /* a failure is logged, and the rows come again */
+	read_pending_count(router_store(session->router), session->account->node, counted, session);
+}
+
+/*
+ * mailbox = device: rows stay until every device seen within `hold` has them. Ids rise in the order of
+ * commits, and a device is sent rows in that order, so one number says what it has: the highest confirmed
+ * id below all that it was sent and has not confirmed.
+ */
+static void
+ack_device(struct session *session, const int64_t *ids, size_t count)
+{
+	const struct mailbox *mailbox = session->mailbox;
+	int64_t upto = ids[count - 1], now = now_wall(), bound = INT64_MAX;
+	struct txn *txn = txn_new(router_store(session->router));
+
+	for (size_t i = 0; i < mailbox->count; i++)
+		bound = mailbox->ids[i] < bound ? mailbox->ids[i] : bound;
+	for (size_t i = count; i-- > 0 && upto >= bound;)
+		upto = ids[i];
+	if (upto < bound)
+		txn_add(txn, &(struct op){ .kind = OP_DEVICE_ACK,
+					   .account = session->account->node,
+					   .item = session->jid.resource,
+					   .id = upto,
+					   .expires = now - router_conf(session->router)->hold * 1000 });
+	txn_submit(&txn, device_acked, session_ref(session));
+}
+
+void
+mailbox_note_device(struct session *session)
+{
+	struct txn *txn = txn_new(router_store(session->router));
+
+	txn_add(txn, &(struct op){ .kind = OP_DEVICE_SEEN,
+				   .account = session->account->node,
+				   .item = session->jid.resource,
+				   .time = now_wall() });
+	txn_submit(&txn, NULL, NULL);
+}
+
+static void
+clear_rows(struct session *session, int64_t *ids, size_t count)
+{
+	struct account *account = session->account;
+	struct session *row[SESSION_MOST];
+	struct txn *txn;
+	size_t sessions;
+	char text[33];
+
+	qsort(ids, count, sizeof *ids, compare_ids);
+	for (size_t i = 0; i < count; i++) {
+		store_stanza_id(router_store(session->router), ids[i], text);
+		log_info(&session->log, "%s confirmed", text);
+	}
+	if (mailbox_is_per_device(session)) {
+		ack_device(session, ids, count);
+		return;
+	}
+	txn = txn_new(router_store(session->router));
+	for (size_t i = 0; i < count; i++)
+		txn_add(txn,
+			&(struct op){ .kind = OP_PENDING_CLEAR, .account = account->node, .id = ids[i] });
+	account->pending -= account->pending < (int64_t)count ? account->pending : (int64_t)count;
+	sessions = session_row(account, row);
+	for (size_t i = 0; i < sessions; i++) {
+		if (row[i] != session && row[i]->mailbox != NULL)
+			forget(row[i]->mailbox, ids, count);
+		session_unref(&row[i]);
+	}
+	txn_submit(&txn, NULL, NULL);
+}
+
+void
+mailbox_confirmed(struct session *session)
+{
+	struct mailbox *mailbox = session->mailbox;
+	size_t count = mailbox->covered, left;
+	int64_t *ids = mailbox->ids;
+
+	mailbox->ping[0] = '\0';
+	mailbox->covered = 0;
+	if (count > 0) {
+		/* The confirmed ones leave; what came behind the ping stays. */
+		left = mailbox->count - count;
+		mailbox->ids = NULL;
+		mailbox->count = mailbox->room = 0;
+		for (size_t i = 0; i < left; i++)
+			mailbox_remember(mailbox, ids[count + i]);
+		clear_rows(session, ids, count);
+		free(ids);
+	}
+	if (mailbox->state == MAILBOX_PAUSED && session_is_eligible(session)) {
+		mailbox_flush(session);
+		return;
+	}
+	if (mailbox->state == MAILBOX_PAUSED)
+		mailbox->state = MAILBOX_LIVE;
+	if (mailbox->state == MAILBOX_LIVE)
+		mailbox_ping_behind_end(session);
+	mailbox_ping_later(session);
+}
