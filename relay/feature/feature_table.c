@@ -11,6 +11,7 @@ const struct feature *const feature_table[] = {
 	&feature_archive,
 	&feature_caps,
 	&feature_disco,
+	&feature_expiry,
 	&feature_invite,
 	&feature_mailbox,
 	&feature_message,

@@ -9,6 +9,7 @@
 extern const struct feature feature_archive;
 extern const struct feature feature_caps;
 extern const struct feature feature_disco;
+extern const struct feature feature_expiry;
 extern const struct feature feature_invite;
 extern const struct feature feature_mailbox;
 extern const struct feature feature_message;
