@@ -149,14 +149,21 @@ sync_ask(struct sync *sync, struct xml *iq, sync_answer *done, void *arg)
 	arena_free(&arena);
 }
 
+/* Somebody else's relay may be away; our own that does not answer for our own account ends the sync. */
 static void
 expire_asks(struct sync *sync)
 {
 	int64_t now = now_mono();
 
-	for (size_t i = 0; i < SYNC_ASKS; i++)
-		if (sync->asks[i].id[0] != '\0' && now > sync->asks[i].deadline)
-			end_ask(sync, &sync->asks[i], NULL, NULL);
+	for (size_t i = 0; i < SYNC_ASKS; i++) {
+		struct sync_ask *ask = &sync->asks[i];
+
+		if (ask->id[0] == '\0' || now <= ask->deadline)
+			continue;
+		if (ask->from == NULL || strcmp(ask->from, sync->account->jid) == 0)
+			trouble_set(sync->trouble, FAULT_TIMEOUT, "no answer to a question about our own account");
+		end_ask(sync, ask, NULL, NULL);
+	}
 }
 
 bool

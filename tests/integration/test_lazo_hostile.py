@@ -485,6 +485,8 @@ def test_stanzas_without_end():
     for opening, piece in (("<message><body>", "x" * 8192), ("<message><body>", "\n" * 8192), ("<message a='", "y" * 8192),
                            ("<message>", "<a/>" * 2048), ("<message>", "<a>" * 2048), ("<message><body>", "&amp;" * 1600),
                            ("<m", "m" * 8192)):
+        if SANITIZED and piece[0] == "\n":
+            continue        # libstrophe joins text by strncat: with a sanitizer's strncat it runs into the time limit first
         attempt(inside(opening, piece), EX_PROTOCOL, "more than this program takes", seconds=60)
 
 
@@ -532,6 +534,13 @@ def test_whole_stanzas_without_end():
     iq = f"<iq type='get' id='1' from='{DOMAIN}'><query xmlns='x:y'/></iq>"
     attempt(play(iq * 50), EX_PROTOCOL, "more than this program takes", seconds=90)
     attempt(play(f"<presence from='x@{DOMAIN}/{'r' * 10}'/>" * 50), EX_PROTOCOL, "more than this program takes", seconds=90)
+
+
+def test_a_relay_that_answers_no_question():
+    def play(conn):
+        conn.logged_in()
+        conn.until("never")
+    attempt(play, EX_TEMPFAIL, "in time", seconds=40)
 
 
 def test_answers_of_others_are_no_answers():

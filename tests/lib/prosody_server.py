@@ -10,7 +10,7 @@ run_as_root = true
 pidfile = "{folder}/prosody.pid"
 data_path = "{data}"
 log = {{ {{ levels = {{ min = "info" }}, to = "file", filename = "{log}" }} }}
-modules_enabled = {{ "roster", "saslauth", "tls", "disco", "pep", "ping", "version", "time", "limits", "offline",
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "pep", "smacks", "carbons", "ping", "version", "time", "limits", "offline",
 	"blocklist", "invites", "invites_register", "register_ibr", "presence", "message", "iq", "c2s" }}
 modules_disabled = {{ "s2s", "http" }}
 limits = {{ }}
