@@ -29,6 +29,7 @@
 #include "relay/feature/disco.h"
 #include "relay/feature/feature_table.h"
 #include "relay/feature/pubsub.h"
+#include "relay/net/clock.h"
 #include "relay/net/loop.h"
 #include "relay/route/event.h"
 #include "relay/route/router.h"
@@ -38,12 +39,13 @@
 
 enum {
 	ATTR_MAX = 512,        /* bytes of node and ver that are worth keeping */
-	ANSWER_WITHIN = 20000, /* ms before another session of the same version is asked */
+	ANSWER_WITHIN = 10000, /* ms before another session of the same version is asked */
 };
 
 struct caps {
 	struct router *router;
-	struct timer *timer; /* runs while questions are outstanding */
+	struct timer *timer;
+	bool waiting; /* the timer runs */
 	struct caps_cache cache;
 	char own[CAPS_HASH_MAX]; /* "": not computed yet */
 };
@@ -77,6 +79,7 @@ caps_of(const struct session *session)
 
 /* Questions. */
 
+/* The timer runs whenever a question is outstanding, and is not moved by the next one. */
 static void
 ask(struct caps *caps, struct caps_entry *entry, struct session *session)
 {
@@ -86,47 +89,37 @@ ask(struct caps *caps, struct caps_entry *entry, struct session *session)
 	random_id(entry->id);
 	free(entry->asked);
 	entry->asked = xstrdup(session->text);
+	entry->due = now_mono() + ANSWER_WITHIN;
 	iq = stanza_new(arena, "iq", router_domain(caps->router), session->text, "get", entry->id);
 	query = xml_add(arena, iq, "query", NS_DISCO_INFO);
 	xml_set(arena, query, "node", entry->node_ver);
 	session_send(session, iq);
 	arena_free(&arena);
-	timer_set(caps->timer, ANSWER_WITHIN);
+	if (!caps->waiting)
+		timer_set(caps->timer, ANSWER_WITHIN);
+	caps->waiting = true;
 }
 
 struct search {
-	const struct caps_entry *entry;
+	const char *key, *text; /* text NULL: any session */
 	struct session *found;
 };
 
-/* The order in which a round asks: by address from the one that began it, over the end to the one before it. */
-static int
-turn(const struct caps_entry *entry, const char *one, const char *other)
-{
-	bool over = strcmp(one, entry->begun) < 0, other_over = strcmp(other, entry->begun) < 0;
-
-	return over != other_over ? (int)over - (int)other_over : strcmp(one, other);
-}
-
-/* Each session has its turn once. */
 static void
 consider(struct session *session, void *arg)
 {
 	struct search *search = arg;
-	const struct caps_entry *entry = search->entry;
 
-	if (session->caps == NULL || strcmp(session->caps, entry->key) != 0)
-		return;
-	if (turn(entry, session->text, entry->asked) <= 0)
-		return;
-	if (search->found == NULL || turn(entry, session->text, search->found->text) < 0)
+	if (session->caps != NULL && strcmp(session->caps, search->key) == 0 &&
+	    (search->text == NULL || strcmp(session->text, search->text) == 0))
 		search->found = session;
 }
 
+/* Whoever was asked announces the entry no longer, so that each session has its turn once. */
 static void
 ask_next(struct caps *caps, struct caps_entry *entry)
 {
-	struct search search = { .entry = entry };
+	struct search search = { .key = entry->key };
 
 	entry->id[0] = '\0';
 	router_each_session(caps->router, consider, &search);
@@ -134,21 +127,72 @@ ask_next(struct caps *caps, struct caps_entry *entry)
 		ask(caps, entry, search.found);
 }
 
-/* Nobody is asked twice for the same presence: entries left without an answer wait for the next session that
- * announces them. */
-static void
-ask_again(struct caps_entry *entry, void *arg)
+/* From now on the session has an entry of its own. */
+static struct caps_entry *
+set_apart(struct caps *caps, struct caps_entry *entry, struct session *session)
 {
-	if (entry->id[0] != '\0' && entry->set == NULL)
-		ask_next(arg, entry);
+	char *key = xasprintf("\n%s\n%s", session->text, entry->node_ver);
+	struct caps_entry *own = caps_cache_take(&caps->cache, key, entry->node_ver);
+
+	free(key);
+	session_set_key(caps, session, own);
+	return own;
+}
+
+struct overdue {
+	struct caps_entry **entries;
+	size_t count;
+	bool waiting; /* some are not due yet */
+};
+
+static void
+collect_overdue(struct caps_entry *entry, void *arg)
+{
+	struct overdue *overdue = arg;
+
+	if (entry->id[0] == '\0' || entry->set != NULL || !caps_entry_is_shared(entry))
+		return;
+	if (entry->due > now_mono()) {
+		overdue->waiting = true;
+		return;
+	}
+	overdue->entries = xrealloc(overdue->entries, (overdue->count + 1) * sizeof overdue->entries[0]);
+	overdue->entries[overdue->count++] = entry;
+	entry->refs++;
+}
+
+/* A late answer counts for its sender alone; the next one that announces the same is asked. */
+static void
+give_up(struct caps *caps, struct caps_entry *entry)
+{
+	struct search search = { .key = entry->key, .text = entry->asked };
+
+	router_each_session(caps->router, consider, &search);
+	if (search.found != NULL) {
+		struct caps_entry *own = set_apart(caps, entry, search.found);
+		memcpy(own->id, entry->id, sizeof own->id);
+		free(own->asked);
+		own->asked = xstrdup(entry->asked);
+	}
+	ask_next(caps, entry);
+	caps_cache_release(&caps->cache, entry);
 }
 
 static void
 caps_overdue(void *arg)
 {
 	struct caps *caps = arg;
+	struct overdue overdue = { .count = 0 };
 
-	caps_cache_each(&caps->cache, ask_again, caps);
+	caps->waiting = false;
+	caps_cache_each(&caps->cache, collect_overdue, &overdue);
+	for (size_t i = 0; i < overdue.count; i++)
+		give_up(caps, overdue.entries[i]);
+	free(overdue.entries);
+	if (overdue.waiting && !caps->waiting) {
+		caps->waiting = true;
+		timer_set(caps->timer, ANSWER_WITHIN / 4);
+	}
 }
 
 struct greeting {
@@ -168,34 +212,30 @@ greet(struct session *session, void *arg)
 static void
 learn_private(struct caps *caps, struct caps_entry *entry, struct session *session, const struct xml *query)
 {
-	char *key = xasprintf("\n%s\n%s", session->text, entry->node_ver);
-	struct caps_entry *own = caps_cache_take(&caps->cache, key, entry->node_ver);
+	struct caps_entry *own;
 
+	entry->refs++; /* so that setting the session apart cannot free it */
+	own = set_apart(caps, entry, session);
 	if (own->set == NULL)
 		own->set = caps_set_new(query);
-	entry->refs++; /* so that letting go of it here cannot free it */
-	session_set_key(caps, session, own);
 	ask_next(caps, entry);
 	caps_cache_release(&caps->cache, entry);
-	free(key);
 	if (session->available)
 		pubsub_greet(session, NULL);
 }
 
+/* Shared keys are "hash\nver\nnode". */
 static bool
 verified(struct arena *arena, const struct caps_entry *entry, const struct xml *query)
 {
+	const char *ver = strchr(entry->key, '\n'), *end = strchr(ver + 1, '\n');
+	const char *name = arena_strndup(arena, entry->key, (size_t)(ver - entry->key));
 	char hash[CAPS_HASH_MAX];
-	char name[16];
-	const char *end = strchr(entry->key, '\n');
 	enum digest kind;
 
-	if (end == NULL || end == entry->key || (size_t)(end - entry->key) >= sizeof name)
-		return false;
-	memcpy(name, entry->key, (size_t)(end - entry->key));
-	name[end - entry->key] = '\0';
+	ver++;
 	return caps_hash_kind(name, &kind) && caps_hash(arena, query, kind, hash) &&
-	       strcmp(hash, end + 1) == 0;
+	       strlen(hash) == (size_t)(end - ver) && memcmp(hash, ver, strlen(hash)) == 0;
 }
 
 static enum verdict
@@ -245,13 +285,10 @@ announced(struct event *event, void *arg)
 	struct caps_entry *before =
 	    change->before != NULL ? caps_cache_find(&caps->cache, change->before) : NULL;
 
-	if (entry != NULL && entry->set == NULL && entry->id[0] == '\0') {
-		free(entry->begun);
-		entry->begun = xstrdup(session->text);
+	if (entry != NULL && entry->set == NULL && entry->id[0] == '\0')
 		ask(caps, entry, session);
-	} else if (entry != NULL && entry->set != NULL && change->available && session->available) {
+	else if (entry != NULL && entry->set != NULL && change->available && session->available)
 		pubsub_greet(session, before != NULL ? before->set : NULL);
-	}
 }
 
 /* What a <c/> says; keys are in the event's arena. */
@@ -268,12 +305,14 @@ read_announcement(struct arena *arena, const struct session *session, const stru
 	const char *hash = xml_attr(c, "hash"), *ver = xml_attr(c, "ver"), *node = xml_attr(c, "node");
 	enum digest kind;
 
-	if (ver == NULL || node == NULL || strlen(ver) > ATTR_MAX || strlen(node) > ATTR_MAX)
+	if (ver == NULL || node == NULL || strlen(ver) > ATTR_MAX || strlen(node) > ATTR_MAX ||
+	    strchr(ver, '\n') != NULL)
 		return false;
 	out->node_ver = arena_printf(arena, "%s#%s", node, ver);
 	out->own = arena_printf(arena, "\n%s\n%s", session->text, out->node_ver);
-	out->key =
-	    hash != NULL && caps_hash_kind(hash, &kind) ? arena_printf(arena, "%s\n%s", hash, ver) : out->own;
+	out->key = hash != NULL && caps_hash_kind(hash, &kind)
+		       ? arena_printf(arena, "%s\n%s\n%s", hash, ver, node)
+		       : out->own;
 	return true;
 }
 

@@ -38,7 +38,6 @@ entry_free(void *arg)
 	free((char *)(uintptr_t)entry->key); /* const only because a key to look for may be anybody's */
 	free(entry->node_ver);
 	free(entry->asked);
-	free(entry->begun);
 	free(entry);
 }
 

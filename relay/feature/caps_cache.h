@@ -17,14 +17,15 @@
 enum { CAPS_IDLE_MAX = 512 };
 
 struct caps_entry {
-	const char *key; /* "hash\nver", or "\nfull JID\n..." of one that counts for that session alone */
-	char *node_ver;  /* what a question about it names */
+	const char
+	    *key; /* "hash\nver\nnode", or "\nfull JID\n..." of one that counts for that session alone */
+	char *node_ver;       /* what a question about it names */
 	struct caps_set *set; /* NULL: not known yet */
 	unsigned refs;        /* sessions that announce it */
 	uint64_t used;        /* order of last use */
 	char id[ID_LEN + 1];  /* of the outstanding question; "": none */
 	char *asked;          /* full JID that was asked last; NULL: nobody */
-	char *begun;          /* full JID that was asked first, of those that are asked one after another */
+	int64_t due;          /* ms monotonic: when its answer is late */
 };
 
 struct caps_cache {

@@ -17,7 +17,7 @@
 #include "proto/mem.h"
 #include "relay/log.h"
 
-enum { BACKLOG = 16, ACCEPTS_PER_TURN = 8 };
+enum { BACKLOG = 64, ACCEPTS_PER_TURN = 8 };
 
 struct local {
 	uv_poll_t poll;

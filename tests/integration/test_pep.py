@@ -299,6 +299,23 @@ def test_nobody_speaks_for_another_client():
     close(a, liar, honest, third)
 
 
+def test_who_does_not_answer_holds_up_nobody():
+    a, mute = friends()
+    features = ("http://jabber.org/protocol/disco#info", NODE + "+notify", "urn:example:mute")
+    announce(mute, hash_of(*features))
+    question = asked(mute)
+    honest = login(relay, bare(mute.jid))
+    announce(honest, hash_of(*features))
+    tell(honest, asked(honest, 30), *features)
+    honest.barrier()
+    a.result("set", publish(item="1"))
+    equal(event(honest, bare(a.jid))[0].get("id"), "1")
+    no_event(mute)
+    tell(mute, question, *features)             # late, and believed of itself
+    equal(event(mute, bare(a.jid))[0].get("id"), "1")
+    close(a, mute, honest)
+
+
 def test_a_smaller_node_shows_fewer():
     a = login(relay, relay.user())
     for i in range(5):
