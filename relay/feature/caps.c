@@ -23,6 +23,7 @@
 #include "proto/ns.h"
 #include "proto/stanza.h"
 #include "proto/xml.h"
+#include "relay/feature/caps_announcement.h"
 #include "relay/feature/caps_cache.h"
 #include "relay/feature/caps_hash.h"
 #include "relay/feature/caps_set.h"
@@ -38,7 +39,6 @@
 #define OWN_NODE "urn:lazo:relay"
 
 enum {
-	ATTR_MAX = 512,        /* bytes of node and ver that are worth keeping */
 	ANSWER_WITHIN = 10000, /* ms before another session of the same version is asked */
 };
 
@@ -224,20 +224,6 @@ learn_private(struct caps *caps, struct caps_entry *entry, struct session *sessi
 		pubsub_greet(session, NULL);
 }
 
-/* Shared keys are "hash\nver\nnode". */
-static bool
-verified(struct arena *arena, const struct caps_entry *entry, const struct xml *query)
-{
-	const char *ver = strchr(entry->key, '\n'), *end = strchr(ver + 1, '\n');
-	const char *name = arena_strndup(arena, entry->key, (size_t)(ver - entry->key));
-	char hash[CAPS_HASH_MAX];
-	enum digest kind;
-
-	ver++;
-	return caps_hash_kind(name, &kind) && caps_hash(arena, query, kind, hash) &&
-	       strlen(hash) == (size_t)(end - ver) && memcmp(hash, ver, strlen(hash)) == 0;
-}
-
 static enum verdict
 caps_answer(struct event *event, void *state)
 {
@@ -254,7 +240,8 @@ caps_answer(struct event *event, void *state)
 	    strcmp(entry->asked, session->text) != 0)
 		return PASS;
 	query = iq_type(event->stanza) == IQ_RESULT ? xml_find(event->stanza, "query", NS_DISCO_INFO) : NULL;
-	if (query != NULL && (!caps_entry_is_shared(entry) || verified(event->arena, entry, query))) {
+	if (query != NULL &&
+	    (!caps_entry_is_shared(entry) || caps_key_verified(event->arena, entry->key, query))) {
 		struct greeting greeting = { .key = session->caps };
 		entry->set = caps_set_new(query);
 		entry->id[0] = '\0';
@@ -291,33 +278,9 @@ announced(struct event *event, void *arg)
 		pubsub_greet(session, before != NULL ? before->set : NULL);
 }
 
-/* What a <c/> says; keys are in the event's arena. */
-struct announcement {
-	const char *node_ver;
-	const char *key; /* shared when its hash can be checked, else the session's own (5.4, 2.3) */
-	const char *own; /* the session's own: what it has after an answer that did not hash to it */
-};
-
-static bool
-read_announcement(struct arena *arena, const struct session *session, const struct xml *c,
-		  struct announcement *out)
-{
-	const char *hash = xml_attr(c, "hash"), *ver = xml_attr(c, "ver"), *node = xml_attr(c, "node");
-	enum digest kind;
-
-	if (ver == NULL || node == NULL || strlen(ver) > ATTR_MAX || strlen(node) > ATTR_MAX ||
-	    strchr(ver, '\n') != NULL)
-		return false;
-	out->node_ver = arena_printf(arena, "%s#%s", node, ver);
-	out->own = arena_printf(arena, "\n%s\n%s", session->text, out->node_ver);
-	out->key = hash != NULL && caps_hash_kind(hash, &kind)
-		       ? arena_printf(arena, "%s\n%s\n%s", hash, ver, node)
-		       : out->own;
-	return true;
-}
-
 static void
-announce(struct caps *caps, struct event *event, struct session *session, const struct announcement *said)
+announce(struct caps *caps, struct event *event, struct session *session,
+	 const struct caps_announcement *said)
 {
 	struct change *change = arena_alloc(event->arena, sizeof *change);
 
@@ -332,14 +295,14 @@ static enum verdict
 caps_presence(struct event *event, void *state)
 {
 	struct session *session = event->origin;
-	struct announcement said;
+	struct caps_announcement said;
 	const struct xml *c;
 
 	if (session == NULL || event->kind != STANZA_PRESENCE || event->to.domain != NULL ||
 	    presence_type(event->stanza) != PRESENCE_AVAILABLE)
 		return PASS;
 	c = xml_find(event->stanza, "c", NS_CAPS);
-	if (c == NULL || !read_announcement(event->arena, session, c, &said))
+	if (c == NULL || !caps_announcement_read(event->arena, session->text, c, &said))
 		return PASS;
 	if (session->caps == NULL ||
 	    (strcmp(session->caps, said.key) != 0 && strcmp(session->caps, said.own) != 0))

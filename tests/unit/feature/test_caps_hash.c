@@ -11,6 +11,7 @@
 #include "proto/arena.h"
 #include "proto/xml.h"
 #include "proto/xmlin.h"
+#include "relay/feature/caps_announcement.h"
 #include "relay/feature/caps_hash.h"
 #include "relay/feature/caps_set.h"
 
@@ -79,6 +80,51 @@ test_kind(void **state)
 }
 
 static void
+test_announcement(void **state)
+{
+	static const struct {
+		const char *xml;
+		const char *key; /* NULL: of no use */
+	} said[] = {
+		{ "<c node='urn:n' ver='v' hash='sha-1'/>", "sha-1\nv\nurn:n" },
+		{ "<c node='urn:n' ver='v' hash='md5'/>", "\na@b/c\nurn:n#v" },
+		{ "<c node='urn:n' ver='v'/>", "\na@b/c\nurn:n#v" },
+		{ "<c ver='v' hash='sha-1'/>", NULL },
+		{ "<c node='urn:n' hash='sha-1'/>", NULL },
+		{ "<c node='urn:n' ver='a&#10;b' hash='sha-1'/>", NULL },
+	};
+	struct arena *arena = arena_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+		struct caps_announcement out;
+		enum stream_error error;
+		struct xml *c =
+		    xmlin_parse(arena, said[i].xml, strlen(said[i].xml), &xmlin_limits_default, &error);
+		assert_int_equal(caps_announcement_read(arena, "a@b/c", c, &out), said[i].key != NULL);
+		if (said[i].key != NULL)
+			assert_string_equal(out.key, said[i].key);
+	}
+	arena_free(&arena);
+}
+
+static void
+test_verified(void **state)
+{
+	struct arena *arena = arena_new();
+	enum stream_error error;
+	struct xml *query =
+	    xmlin_parse(arena, cases[0].xml, strlen(cases[0].xml), &xmlin_limits_default, &error);
+
+	(void)state;
+	assert_true(caps_key_verified(arena, "sha-1\nQgayPKawpkPSDYmwT/WM94uAlu0=\nurn:n", query));
+	assert_false(caps_key_verified(arena, "sha-1\nQgayPKawpkPSDYmwT/WM94uAlu0\nurn:n", query));
+	assert_false(caps_key_verified(arena, "sha-256\nQgayPKawpkPSDYmwT/WM94uAlu0=\nurn:n", query));
+	assert_false(caps_key_verified(arena, "\na@b/c\nurn:n#QgayPKawpkPSDYmwT/WM94uAlu0=", query));
+	arena_free(&arena);
+}
+
+static void
 test_set(void **state)
 {
 	static const char text[] =
@@ -106,8 +152,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hash),
-		cmocka_unit_test(test_kind),
+		cmocka_unit_test(test_hash),         cmocka_unit_test(test_kind),
+		cmocka_unit_test(test_announcement), cmocka_unit_test(test_verified),
 		cmocka_unit_test(test_set),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
