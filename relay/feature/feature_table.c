@@ -10,6 +10,8 @@
 const struct feature *const feature_table[] = {
 	&feature_archive,
 	&feature_caps,
+	&feature_carbons,
+	&feature_csi,
 	&feature_disco,
 	&feature_expiry,
 	&feature_invite,

@@ -8,6 +8,8 @@
 
 extern const struct feature feature_archive;
 extern const struct feature feature_caps;
+extern const struct feature feature_carbons;
+extern const struct feature feature_csi;
 extern const struct feature feature_disco;
 extern const struct feature feature_expiry;
 extern const struct feature feature_invite;

@@ -28,6 +28,7 @@
 #include "relay/log.h"
 #include "relay/route/account.h"
 #include "relay/route/event.h"
+#include "relay/route/quiet.h"
 #include "relay/route/router.h"
 #include "relay/route/session.h"
 #include "relay/store/store.h"
@@ -110,6 +111,24 @@ message_is_storable(const struct xml *message)
 		if (!is_passing(child))
 			return true;
 	return false;
+}
+
+bool
+message_is_state(const struct xml *message)
+{
+	if (message_type(message) == MESSAGE_ERROR || xml_find(message, NULL, NS_CHATSTATES) == NULL)
+		return false;
+	for (const struct xml *child = xml_first(message); child != NULL; child = xml_next(child, NULL, NULL))
+		if (!is_passing(child))
+			return false;
+	return true;
+}
+
+const char *
+message_state_key(struct event *event)
+{
+	return arena_printf(event->arena, "%s state to %s", jid_text(event->arena, &event->from),
+			    jid_text(event->arena, &event->to));
 }
 
 /* ---- what nobody may say in our name ---- */
@@ -199,8 +218,31 @@ deliver_to(struct session *session, void *arg)
 
 	if (delivery->pending)
 		mailbox_deliver(session, delivery->event->message_id, delivery->body, delivery->len);
+	else if (message_is_state(delivery->event->stanza))
+		quiet_send(session, message_state_key(delivery->event), delivery->body, delivery->len);
 	else
 		session_send_bytes(session, delivery->body, delivery->len);
+}
+
+static struct session *
+named(const struct event *event)
+{
+	return event->to.resource == NULL ? NULL : session_find(event->target, event->to.resource);
+}
+
+static bool
+goes_to_all(const struct event *event)
+{
+	return event->message_id != 0 || event->to.resource == NULL ||
+	       message_type(event->stanza) == MESSAGE_CHAT;
+}
+
+bool
+message_reaches(const struct event *event, const struct session *session)
+{
+	const struct session *only = named(event);
+
+	return only != NULL ? session == only : goes_to_all(event) && session_is_eligible(session);
 }
 
 /* Whoever is there now: it may be others than when the stanza was decided. Who is not will find the row. */
@@ -208,7 +250,7 @@ static void
 deliver(struct event *event, void *arg)
 {
 	struct delivery *delivery = arg;
-	struct session *named = NULL;
+	struct session *only = named(event);
 	char id[33];
 
 	if (delivery->pending) {
@@ -216,12 +258,9 @@ deliver(struct event *event, void *arg)
 		log_info(event->origin == NULL ? NULL : &event->origin->log, "%s accepted from %s for %s", id,
 			 xml_attr(event->stanza, "from"), event->target->jid);
 	}
-	if (event->to.resource != NULL)
-		named = session_find(event->target, event->to.resource);
-	if (named != NULL)
-		deliver_to(named, delivery);
-	else if (delivery->pending || event->to.resource == NULL ||
-		 message_type(event->stanza) == MESSAGE_CHAT)
+	if (only != NULL)
+		deliver_to(only, delivery);
+	else if (goes_to_all(event))
 		session_each(event->target, deliver_to, delivery);
 }
 

@@ -27,6 +27,7 @@
 #include "relay/feature/subscription.h"
 #include "relay/route/account.h"
 #include "relay/route/event.h"
+#include "relay/route/quiet.h"
 #include "relay/route/router.h"
 #include "relay/route/session.h"
 
@@ -363,6 +364,16 @@ on_send(struct event *event, void *state)
 
 /* ---- towards one account: RFC 6121 8.5.2.1.2, 8.5.3 ---- */
 
+/* Who does not look hears later how it is then (XEP-0352); errors are answers. */
+static void
+send_presence(struct session *session, struct event *event, const struct buf *bytes)
+{
+	if (presence_type(event->stanza) == PRESENCE_ERROR)
+		session_send_bytes(session, bytes->data, bytes->len);
+	else
+		quiet_send(session, jid_text(event->arena, &event->from), bytes->data, bytes->len);
+}
+
 static void
 deliver(struct event *event, void *arg)
 {
@@ -375,7 +386,7 @@ deliver(struct event *event, void *arg)
 	xmlout(&buf, event->stanza, NS_CLIENT);
 	for (size_t i = 0; i < count; i++) {
 		if (resource != NULL ? strcmp(resource, row[i]->jid.resource) == 0 : row[i]->available)
-			session_send_bytes(row[i], buf.data, buf.len);
+			send_presence(row[i], event, &buf);
 		session_unref(&row[i]);
 	}
 	buf_free(&buf);

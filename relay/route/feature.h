@@ -85,6 +85,9 @@ struct feature {
 	/* An iq before authentication (in-band registration); as struct stream_owner's. event->origin is
 	 * NULL, event->slot set. */
 	enum verdict (*unauthenticated)(struct event *event, void *state);
+	/* A first-level element that is no stanza, of a session. False: not mine. Comes before what is behind it on the
+	 * stream and, in no order, among what is ahead of it. */
+	bool (*nonza)(void *state, struct session *session, const struct xml *element);
 	/* Something about an account changed and is committed: a contact's subscription (contact bare JID
 	 * text, flags before and after). */
 	void (*roster_changed)(void *state, struct account *account, const char *contact, unsigned before, unsigned after);

@@ -233,6 +233,19 @@ on_stanza(void *arg, struct slot *slot, struct arena *arena, struct xml *stanza)
 }
 
 static bool
+on_nonza(void *arg, const struct xml *element)
+{
+	struct session *session = arg;
+	const struct router *router = session->router;
+
+	for (size_t i = 0; i < router->feature_count && !session->gone; i++)
+		if (router->features[i]->nonza != NULL &&
+		    router->features[i]->nonza(router->states[i], session, element))
+			return true;
+	return session->gone;
+}
+
+static bool
 on_unauthenticated(void *arg, struct stream *stream, struct slot *slot, struct arena *arena, struct xml *iq)
 {
 	struct router *router = arg;
@@ -273,6 +286,7 @@ on_features(void *arg, struct arena *arena, struct xml *features, bool ready)
 const struct stream_owner router_stream_owner = {
 	.bound = session_bound,
 	.stanza = on_stanza,
+	.nonza = on_nonza,
 	.unauthenticated = on_unauthenticated,
 	.features = on_features,
 	.closed = session_closed,

@@ -23,6 +23,7 @@
 #include "proto/xml.h"
 #include "proto/xmlout.h"
 #include "relay/net/clock.h"
+#include "relay/route/quiet.h"
 #include "relay/route/route-private.h"
 #include "relay/store/txn.h"
 #include "relay/stream/stream.h"
@@ -49,12 +50,17 @@ session_unref(struct session **session_p)
 	free((char *)(uintptr_t)session->jid.resource);
 	free(session->presence);
 	free(session->caps);
+	quiet_free(session);
 	free(session);
 }
 
 void
 session_send_bytes(struct session *session, const char *bytes, size_t len)
 {
+	if (session->stream == NULL)
+		return;
+	if (session->quiet != NULL)
+		quiet_flush(session);
 	if (session->stream == NULL)
 		return;
 	if (stream_queued(session->stream) > SESSION_QUEUED_MOST) {
@@ -144,6 +150,7 @@ end(struct session *session)
 		return;
 	session->gone = true;
 	session->stream = NULL;
+	quiet_free(session);
 	event_leave_session(session);
 	arena = arena_new();
 	event = event_new(session->router, session, NULL, arena,

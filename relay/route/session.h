@@ -15,6 +15,7 @@ struct account;
 struct arena;
 struct caps_set;
 struct event_body;
+struct quiet;
 struct router;
 struct stream;
 struct xml;
@@ -30,9 +31,12 @@ struct session {
 	bool available;          /* sent initial presence */
 	bool interested;         /* asked for the roster: gets pushes (RFC 6121 2.1.6) */
 	int priority;
+	bool carbons;            /* wants copies (XEP-0280) */
+	bool is_quiet;           /* nobody looks at it (XEP-0352) */
 	char *presence;          /* last available presence as sent by the client, XML with from stamped; NULL */
 	char *caps;              /* key of its capabilities (XEP-0115), set by feature/caps.c, owned; NULL: none */
 	struct mailbox *mailbox; /* feature/mailbox.c: what was delivered and not yet confirmed */
+	struct quiet *quiet;     /* route/quiet.c: what is held while nobody looks; NULL: nothing */
 	struct directed *directed; /* feature/presence.c: whom it sent directed presence */
 	int64_t since;           /* ms wall */
 

@@ -138,6 +138,11 @@ bind_stanza(struct stream *stream, struct arena *arena, struct xml *element)
 	if (kind == STANZA_OTHER || strcmp(element->ns, NS_CLIENT) != 0) {
 		bool foreign = kind != STANZA_OTHER;
 
+		if (!foreign && stream->host->owner->nonza(stream->session, element)) {
+			arena_free(&arena);
+			return;
+		}
+
 		arena_free(&arena);
 		stream_close(stream, foreign ? STREAM_INVALID_NAMESPACE : STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
 		return;

@@ -36,6 +36,8 @@ struct stream_owner {
 	    const char **resource_r, enum stanza_error *error_r);
 	/* One stanza (message, presence, iq), namespace jabber:client; the arena is the owner's from here on. The owner answers by slot_*() and ends with slot_done(). */
 	void (*stanza)(void *session, struct slot *slot, struct arena *arena, struct xml *stanza);
+	/* An element that is not a stanza (XEP-0352). False: not known (the stream ends). May close the stream. */
+	bool (*nonza)(void *session, const struct xml *element);
 	/* Before authentication: an iq (XEP-0077). False: not taken (the stream answers not-authorized). Same rules for slot and arena when taken. */
 	bool (*unauthenticated)(void *arg, struct stream *stream, struct slot *slot, struct arena *arena, struct xml *iq);
 	/* Features to announce: before authentication (ready false) and after (ready true: beside bind). Appends children. */
