@@ -193,7 +193,8 @@ def test_plain_takes_as_long_for_unknown_users():
         refused(lambda: plain(stream, "", name, "wrong"), "not-authorized")
         times[name].append(time.perf_counter() - start)
         stream.drop()
-    known, nobody = (statistics.median(times[n]) for n in (user, "nobody"))
+    # Below a tenth are those that the machine did not disturb.
+    known, nobody = (statistics.quantiles(times[n], n=10)[0] for n in (user, "nobody"))
     print(f"  known {known * 1e3:.2f} ms, unknown {nobody * 1e3:.2f} ms")
     check(SANITIZED or abs(known - nobody) < 0.25 * known + 0.001, "the hash is computed for both")
 

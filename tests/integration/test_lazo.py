@@ -253,9 +253,8 @@ def test_every_verb_and_option_stands_in_the_manual():
             check(f"Fl -{option}" in manual or option in ("words", "new", "armor"), f"{verb['command']} --{option}")
 
 
+@ours
 def test_account_by_invitation():
-    if PROSODY:
-        skip("its invitations need an adapted configuration")
     inviting = Relay(authority=relay.authority, registration='"invite"')
     try:
         token = re.search(r"preauth=([^\s;]+)", inviting.ctl("invite")).group(1)
@@ -275,9 +274,8 @@ def test_account_by_invitation():
         inviting.stop()
 
 
+@ours
 def test_open_registration():
-    if PROSODY:
-        skip("closed here")
     opened = Relay(authority=relay.authority, registration='"open"')
     try:
         home = Home(opened, "libre@" + opened.host)

@@ -37,7 +37,8 @@ void
 home_open(struct person *person, const char *jid)
 {
 	*person = (struct person){ .jid = jid, .arena = arena_new() };
-	snprintf(person->folder, sizeof person->folder, "/tmp/lazo-test-XXXXXX");
+	snprintf(person->folder, sizeof person->folder, "%s/lazo-test-XXXXXX",
+	    getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
 	assert_non_null(mkdtemp(person->folder));
 	attach(person);
 }

@@ -28,7 +28,7 @@
 #include "relay/net/address.h"
 #include "relay/net/clock.h"
 
-static char folder[] = "/tmp/lazo-net-XXXXXX";
+static char folder[80];
 static struct loop *loop;
 
 static void
@@ -760,6 +760,7 @@ static int
 begin(void **state)
 {
 	(void)state;
+	snprintf(folder, sizeof folder, "%s/lazo-net-XXXXXX", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
 	if (mkdtemp(folder) == NULL)
 		return -1;
 	make_certificate("a.crt", "a.key", EVP_sha256());

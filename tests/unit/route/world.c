@@ -194,7 +194,7 @@ make(const struct feature *extra, struct loop *loop)
 	size_t count = 0;
 
 	log_level_set(LOG_LEVEL_ERROR);
-	strcpy(world->dir, "/tmp/lazo-route.XXXXXX");
+	snprintf(world->dir, sizeof world->dir, "%s/lazo-route.XXXXXX", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
 	assert_non_null(mkdtemp(world->dir));
 	world->loop = loop;
 	world->store = store_open(world->dir, loop, &error);
