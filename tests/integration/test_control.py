@@ -17,8 +17,8 @@ def setup():
 
 def call():
     sock = socket.socket(socket.AF_UNIX)
+    sock.connect(str(relay.data / "control"))       # waits while the queue is full, which a timeout would not let it
     sock.settimeout(5)
-    sock.connect(str(relay.data / "control"))
     return sock
 
 
