@@ -19,6 +19,7 @@
 #include "proto/arena.h"
 #include "proto/buf.h"
 #include "proto/ns.h"
+#include "proto/stamp.h"
 #include "proto/xml.h"
 #include "proto/xmlin.h"
 #include "proto/xmlout.h"
@@ -85,6 +86,7 @@ broadcast(struct session *session, struct arena *arena, struct xml *presence)
 	xml_set(arena, presence, "to", NULL);
 }
 
+/* What was said earlier is shown with the time when it was said (XEP-0203 1). */
 static void
 show_session(struct session *of, struct arena *arena, const char *to)
 {
@@ -93,6 +95,7 @@ show_session(struct session *of, struct arena *arena, const char *to)
 	if (presence == NULL)
 		return;
 	xml_set(arena, presence, "to", to);
+	stamp_delay(arena, presence, router_domain(of->router), of->presence_time);
 	router_send(of->router, presence);
 }
 
@@ -231,6 +234,23 @@ show_contacts_to(struct session *session, struct arena *arena)
 
 /* ---- a session's own presence ---- */
 
+/* No client dates anything in the relay's name. */
+static void
+strip_delay(struct event *event)
+{
+	struct xml *next;
+
+	for (struct xml *child = xml_first(event->stanza); child != NULL; child = next) {
+		const char *from = xml_is(child, "delay", NS_DELAY) ? xml_attr(child, "from") : NULL;
+		struct jid jid;
+
+		next = xml_next(child, NULL, NULL);
+		if (from != NULL && jid_parse_text(event->arena, from, &jid) &&
+		    router_is_local(event->router, jid.domain))
+			xml_remove(event->stanza, child);
+	}
+}
+
 static void
 now_available(struct event *event, void *arg)
 {
@@ -248,6 +268,7 @@ now_available(struct event *event, void *arg)
 	xmlout(&buf, event->stanza, NULL);
 	free(session->presence);
 	session->presence = buf_take(&buf);
+	session->presence_time = event->time;
 	session->priority = priority;
 	session->available = true;
 	session_ref(session);
@@ -343,6 +364,7 @@ on_send(struct event *event, void *state)
 	(void)state;
 	if (event->kind != STANZA_PRESENCE)
 		return PASS;
+	strip_delay(event);
 	if (type == PRESENCE_AVAILABLE && has_bad_priority(event->arena, event->stanza))
 		return event_reject(event, STANZA_BAD_REQUEST, "the priority is an integer from -128 to 127");
 	if (event->to.domain == NULL) {

@@ -34,6 +34,7 @@ struct session {
 	bool carbons;            /* wants copies (XEP-0280) */
 	bool is_quiet;           /* nobody looks at it (XEP-0352) */
 	char *presence;          /* last available presence as sent by the client, XML with from stamped; NULL */
+	int64_t presence_time;   /* ms wall: when it was said */
 	char *caps;              /* key of its capabilities (XEP-0115), set by feature/caps.c, owned; NULL: none */
 	struct mailbox *mailbox; /* feature/mailbox.c: what was delivered and not yet confirmed */
 	struct quiet *quiet;     /* route/quiet.c: what is held while nobody looks; NULL: nothing */

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """Subscriptions and presence between accounts of one relay: RFC 6121 sections 3 and 4."""
+import time
+
 from lazo_test import *
 from xmpp_raw import *
 
@@ -168,12 +170,31 @@ def test_probe():
     befriend(a, b)
     stranger = login(relay, relay.user())
     a.send(f"<presence type='probe' to='{bare(b.jid)}'/>")
-    a.presence(b.jid)
+    answer = a.presence(b.jid)
+    delay = answer.find(DELAY + "delay")
+    check(delay is not None and delay.get("from") == HOST, "what was said earlier is dated by the relay")
     stranger.send(f"<presence type='probe' to='{bare(b.jid)}'/>")
     came = [e for e in stranger.barrier() if e.tag == CLIENT + "presence"]
     check(all(e.get("type") in ("unsubscribed", "unavailable") for e in came), "4.3.2: nothing leaks to a stranger")
     equal([e for e in b.barrier() if e.get("type") == "probe"], [], "probes never reach clients")
     for stream in (a, b, stranger):
+        stream.close()
+
+
+def test_presence_of_the_past_is_dated():
+    a, b = pair()
+    befriend(a, b)
+    forged = f"<delay xmlns='urn:xmpp:delay' from='{HOST}' stamp='2001-01-01T00:00:00Z'/>"
+    b.send(f"<presence><show>away</show>{forged}</presence>")
+    live = a.presence(b.jid)
+    equal(live.findall(DELAY + "delay"), [], "nobody dates anything in the relay's name")
+    second = login(relay, bare(a.jid))
+    shown = second.presence(b.jid)
+    stamps = [d.get("stamp") for d in shown.findall(DELAY + "delay")]
+    equal(len(stamps), 1)
+    check(stamps[0].startswith(time.strftime("%Y-%m-", time.gmtime())), f"with the time when it was said, not {stamps[0]}")
+    equal(shown.find(CLIENT + "show").text, "away")
+    for stream in (a, b, second):
         stream.close()
 
 
