@@ -37,7 +37,9 @@ AC_DEFUN([LAZO_FLAGS], [
 		LAZO_TRY_CFLAG([-fstack-protector-strong])
 		LAZO_TRY_CFLAG([-fstack-clash-protection])
 		LAZO_TRY_CFLAG([-fcf-protection])
+		lazo_hardened=yes
 	])
+	AM_CONDITIONAL([HARDENED], [test "x$lazo_hardened" = xyes])
 	LAZO_TRY_CFLAG([-fPIE])
 	LAZO_TRY_LDFLAG([-pie])
 	LAZO_TRY_LDFLAG([-Wl,-z,relro -Wl,-z,now])
