@@ -26,6 +26,7 @@ import time
 
 SUM = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 MARK = "LAZO_TEST_MARK"
+BUILD_SECONDS = 1800
 
 # (part, glob of its programs, seconds a program may take, seconds with --long). Slow ones are started first.
 PARTS = [
@@ -83,22 +84,20 @@ def unmount_below(folder):
             subprocess.run(["umount", "-l", point], check=False)
 
 
-running = {}        # mark -> Popen
-running_lock = threading.Lock()
+running = {}        # mark -> its temporary folder
 
 
-def run(argv, log, seconds, env, cwd):
+def run(argv, log, seconds, env, cwd, mode="wb"):
     """Run one program to its end or its time's; -> (exit status or None when out of time, seconds)."""
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     start = time.monotonic()
     # Short: a socket's path has at most 107 bytes.
     tmp = tempfile.mkdtemp(prefix="lazo-", dir="/tmp")
     try:
-        with open(log, "wb") as out:
-            with running_lock:
-                child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=cwd,
-                                         env=env | {"TMPDIR": tmp, MARK: mark}, start_new_session=True)
-                running[mark] = child
+        running[mark] = tmp
+        with open(log, mode) as out:
+            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=cwd,
+                                     env=env | {"TMPDIR": tmp, MARK: mark}, start_new_session=True)
             try:
                 status = child.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -110,10 +109,9 @@ def run(argv, log, seconds, env, cwd):
             sweep(mark)
             child.wait()
     finally:
-        with running_lock:
-            running.pop(mark, None)
         unmount_below(tmp)
         shutil.rmtree(tmp, ignore_errors=True)
+        running.pop(mark, None)
     return status, time.monotonic() - start
 
 
@@ -164,14 +162,12 @@ def build(ctx):
         steps.append(([str(ctx.src / "configure"), *ctx.configure], ctx.build))
     steps.append((["make", "-s", f"-j{ctx.cpus}"], ctx.build))
     log = ctx.logs / "build.log"
-    with open(log, "wb") as out:
-        for argv, cwd in steps:
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=cwd,
-                                  env=ctx.env, check=False)
-            if done.returncode:
-                ctx.tally.add("build", 0, 1, 0, time.monotonic() - start, f"{argv[0]} failed, see {log}")
-                show_tail(log)
-                return False
+    log.unlink(missing_ok=True)
+    for argv, cwd in steps:
+        if run(argv, log, BUILD_SECONDS, ctx.env, cwd, "ab")[0] != 0:
+            ctx.tally.add("build", 0, 1, 0, time.monotonic() - start, f"{argv[0]} failed, see {log}")
+            show_tail(log)
+            return False
     ctx.tally.add("build", 1, 0, 0, time.monotonic() - start)
     return True
 
@@ -225,15 +221,14 @@ def fuzz(ctx, seconds):
     sub = Context(ctx.src, folder, ctx.logs, ["CC=clang", "--enable-fuzzing", "--disable-nls"], ctx.tally, ctx.cpus)
     log = ctx.logs / "fuzz-build.log"
     targets = [f"tests/fuzz/fuzz_{corpus.name}" for corpus in corpora]
-    with open(log, "wb") as out:
-        for argv in ([str(ctx.src / "configure"), *sub.configure], ["make", "-s", f"-j{ctx.cpus}", *targets]):
-            if argv[0] != "make" and not newer(folder / "Makefile", [ctx.src / "configure"]):
-                continue
-            if subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=folder,
-                              env=ctx.env, check=False).returncode:
-                ctx.tally.add("fuzz", 0, 1, 0, 0, f"{argv[0]} failed, see {log}")
-                show_tail(log)
-                return
+    log.unlink(missing_ok=True)
+    for argv in ([str(ctx.src / "configure"), *sub.configure], ["make", "-s", f"-j{ctx.cpus}", *targets]):
+        if argv[0] != "make" and not newer(folder / "Makefile", [ctx.src / "configure"]):
+            continue
+        if run(argv, log, BUILD_SECONDS, ctx.env, folder, "ab")[0] != 0:
+            ctx.tally.add("fuzz", 0, 1, 0, 0, f"{argv[0]} failed, see {log}")
+            show_tail(log)
+            return
     for corpus, target in zip(corpora, targets):
         argv = [str(folder / target), "-timeout=10", "-rss_limit_mb=1024", f"-artifact_prefix={ctx.logs}/"]
         words = ctx.src / f"tests/fuzz/{corpus.name}.dict"
@@ -280,10 +275,10 @@ def wanted(name, only):
 
 
 def interrupted(*_):
-    with running_lock:
-        marks = list(running)
-    for mark in marks:
+    for mark, tmp in list(running.items()):
         sweep(mark)
+        unmount_below(tmp)
+        shutil.rmtree(tmp, ignore_errors=True)
     print("interrupted", flush=True)
     os._exit(1)
 
