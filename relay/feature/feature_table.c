@@ -22,6 +22,7 @@ const struct feature *const feature_table[] = {
 	&feature_pubsub,
 	&feature_register,
 	&feature_roster,
+	&feature_smacks,
 	&feature_subscription,
 	&feature_time,
 	&feature_version,

@@ -20,6 +20,7 @@ extern const struct feature feature_presence;
 extern const struct feature feature_pubsub;
 extern const struct feature feature_register;
 extern const struct feature feature_roster;
+extern const struct feature feature_smacks;
 extern const struct feature feature_subscription;
 extern const struct feature feature_time;
 extern const struct feature feature_version;

@@ -13,6 +13,12 @@
 
 struct timer;
 
+/* What was sent and not confirmed. */
+struct mailbox_row {
+	int64_t id;
+	uint64_t sent; /* as the how many-th stanza under stream management (stream_sent); 0: without */
+};
+
 enum mailbox_state { MAILBOX_LIVE, MAILBOX_FLUSH, MAILBOX_PAUSED };
 
 struct mailbox {
@@ -22,10 +28,11 @@ struct mailbox {
 	bool anew;           /* and what it brings is not wanted: the flush begins again */
 	bool in_window;      /* rows sent since the last confirmation belong to a flush */
 	int64_t last;        /* the highest id that was sent or skipped in this flush */
-	int64_t *ids;        /* unconfirmed, in order of sending */
+	struct mailbox_row *rows; /* unconfirmed, in order of sending */
 	size_t count, room;
-	size_t covered;        /* how many of them are before the outstanding ping */
-	char ping[ID_LEN + 1]; /* "": none outstanding */
+	size_t covered;        /* how many of them are before the outstanding question */
+	char ping[ID_LEN + 1]; /* the question; "": it is not a ping */
+	bool asked;            /* the question is an <r/> */
 	struct timer *timer;   /* made at first need */
 };
 
@@ -35,12 +42,16 @@ void mailbox_flush(struct session *session);
 
 /* ---- mailbox_confirm.c ---- */
 bool mailbox_is_per_device(const struct session *session);
-void mailbox_remember(struct mailbox *mailbox, int64_t id);
+void mailbox_remember(struct mailbox *mailbox, int64_t id, uint64_t sent);
 bool mailbox_is_unconfirmed(const struct mailbox *mailbox, int64_t id);
+/* A question, one at a time: <r/> when all that it is about was sent under stream management, else a ping. */
+bool mailbox_is_asking(const struct mailbox *mailbox);
 void mailbox_ping(struct session *session);            /* now, unless one is out or nothing is to be confirmed */
-void mailbox_ping_later(struct session *session);      /* in 10 s */
+void mailbox_ping_later(struct session *session);      /* in 10 s; <r/> in 2 s, or behind 50 rows */
+void mailbox_ping_behind_row(struct session *session, bool first); /* live; first: none before it is unasked for */
 void mailbox_ping_behind_end(struct session *session); /* of a flush; when another is out, behind its answer */
 void mailbox_confirmed(struct session *session);       /* the ping was answered */
+void mailbox_acked(struct session *session, uint64_t upto); /* the client says <a/>: stream_owner.acked */
 void mailbox_note_device(struct session *session);     /* mailbox = device: it is there */
 
 #endif

@@ -45,10 +45,12 @@ send_row(struct session *session, int64_t id, int64_t received, const char *body
 	char text[33];
 
 	mailbox_write(&buf, session, id, received, body, len);
-	mailbox_remember(session->mailbox, id);
+	mailbox_remember(session->mailbox, id, UINT64_MAX);
 	store_stanza_id(router_store(session->router), id, text);
 	log_info(&session->log, "%s delivered", text);
-	session_send_bytes(session, buf.data, buf.len); /* may close it */
+	session_send_bytes(session, buf.data, buf.len); /* may close it; may send others ahead (quiet.h) */
+	if (!session->gone)
+		session->mailbox->rows[session->mailbox->count - 1].sent = stream_sent(session->stream);
 	buf_free(&buf);
 }
 
@@ -154,8 +156,8 @@ mailbox_deliver(struct session *session, int64_t id, const char *body, size_t le
 	if (mailbox->state == MAILBOX_LIVE && mailbox->count < MAILBOX_LIVE_MOST &&
 	    stream_queued(session->stream) <= MAILBOX_QUEUED_MOST) {
 		send_row(session, id, 0, body, len);
-		if (first && !session->gone)
-			mailbox_ping_later(session);
+		if (!session->gone)
+			mailbox_ping_behind_row(session, first);
 		return;
 	}
 	if (mailbox->state == MAILBOX_LIVE) { /* now a flush, which goes on when the ping is answered */
@@ -180,7 +182,7 @@ mailbox_sent(struct session *session, int64_t id)
 	mailbox = mailbox_of(session);
 	if (mailbox->count >= MAILBOX_LIVE_MOST || mailbox_is_unconfirmed(mailbox, id))
 		return;
-	mailbox_remember(mailbox, id);
+	mailbox_remember(mailbox, id, stream_sent(session->stream));
 	if (mailbox->count - mailbox->covered >= MAILBOX_WINDOW)
 		mailbox_ping(session);
 	else
@@ -210,7 +212,7 @@ restart(struct session *session)
 
 	mailbox->last = 0;
 	mailbox->anew = mailbox->reading;
-	if (mailbox->state == MAILBOX_PAUSED && mailbox->ping[0] != '\0')
+	if (mailbox->state == MAILBOX_PAUSED && mailbox_is_asking(mailbox))
 		return; /* its answer goes on, from the beginning */
 	mailbox_flush(session);
 }
@@ -248,7 +250,7 @@ on_closed(struct event *event, void *state)
 	}
 	if (mailbox->timer != NULL)
 		timer_free(&mailbox->timer);
-	free(mailbox->ids);
+	free(mailbox->rows);
 	free(mailbox);
 	session->mailbox = NULL;
 	return PASS;
@@ -271,6 +273,13 @@ on_mailbox(struct event *event, void *state)
 	return HANDLED;
 }
 
+static void
+on_acked(void *state, struct session *session, uint64_t upto)
+{
+	(void)state;
+	mailbox_acked(session, upto);
+}
+
 static const struct iq_handler handlers[] = {
 	{ "mailbox", NS_CUSTODY, ON_SET, TO_SELF | TO_HOST, on_mailbox },
 	{ 0 },
@@ -288,4 +297,5 @@ const struct feature feature_mailbox = {
 	.disco = (const char *const[]){ "msgoffline", NULL },
 	.iq = handlers,
 	.hooks = hooks,
+	.acked = on_acked,
 };

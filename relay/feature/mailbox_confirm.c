@@ -5,6 +5,10 @@
  * At most one ping is outstanding, sent 10 s after unconfirmed rows or, in a flush, at once behind each full
  * window and behind its end. Its answer or error, and nothing else, confirms what was sent before it: the
  * rows leave the mailbox of the account (mailbox = account), or are noted for this device (mailbox = device).
+ *
+ * Under stream management (XEP-0198) <r/> takes the ping's place, 2 s after unconfirmed rows or behind 50 of
+ * them, and the client's <a/>, asked for or not, confirms the rows among the stanzas that it counts. Rows
+ * from before <enable/> stay with the ping.
  */
 #include "config.h"
 
@@ -24,6 +28,12 @@
 #include "relay/route/session.h"
 #include "relay/store/read.h"
 #include "relay/store/store.h"
+#include "relay/stream/stream.h"
+
+enum {
+	ASK_AFTER = 2 * 1000, /* ms */
+	ASK_BEHIND = 50,      /* rows */
+};
 
 bool
 mailbox_is_per_device(const struct session *session)
@@ -34,20 +44,20 @@ mailbox_is_per_device(const struct session *session)
 /* ---- what is unconfirmed ---- */
 
 void
-mailbox_remember(struct mailbox *mailbox, int64_t id)
+mailbox_remember(struct mailbox *mailbox, int64_t id, uint64_t sent)
 {
 	if (mailbox->count == mailbox->room) {
 		mailbox->room = mailbox->room == 0 ? 8 : mailbox->room * 2;
-		mailbox->ids = xrealloc(mailbox->ids, mailbox->room * sizeof *mailbox->ids);
+		mailbox->rows = xrealloc(mailbox->rows, mailbox->room * sizeof *mailbox->rows);
 	}
-	mailbox->ids[mailbox->count++] = id;
+	mailbox->rows[mailbox->count++] = (struct mailbox_row){ id, sent };
 }
 
 bool
 mailbox_is_unconfirmed(const struct mailbox *mailbox, int64_t id)
 {
 	for (size_t i = 0; i < mailbox->count; i++)
-		if (mailbox->ids[i] == id)
+		if (mailbox->rows[i].id == id)
 			return true;
 	return false;
 }
@@ -67,16 +77,30 @@ forget(struct mailbox *mailbox, const int64_t *ids, size_t count)
 	size_t kept = 0, covered = 0;
 
 	for (size_t i = 0; i < mailbox->count; i++) {
-		if (bsearch(&mailbox->ids[i], ids, count, sizeof *ids, compare_ids) != NULL)
+		if (bsearch(&mailbox->rows[i].id, ids, count, sizeof *ids, compare_ids) != NULL)
 			continue;
 		covered += i < mailbox->covered;
-		mailbox->ids[kept++] = mailbox->ids[i];
+		mailbox->rows[kept++] = mailbox->rows[i];
 	}
 	mailbox->count = kept;
 	mailbox->covered = covered;
 }
 
-/* ---- the ping ---- */
+/* ---- the question ---- */
+
+bool
+mailbox_is_asking(const struct mailbox *mailbox)
+{
+	return mailbox->asked || mailbox->ping[0] != '\0';
+}
+
+/* The answer to <r/> says all that is to be known. */
+static bool
+acks_suffice(const struct session *session)
+{
+	return stream_is_managed(session->stream) &&
+	       (session->mailbox->count == 0 || session->mailbox->rows[0].sent > 0);
+}
 
 void
 mailbox_ping(struct session *session)
@@ -85,13 +109,18 @@ mailbox_ping(struct session *session)
 	struct arena *arena;
 	struct xml *iq;
 
-	if (session->gone || mailbox->ping[0] != '\0' ||
+	if (session->gone || mailbox_is_asking(mailbox) ||
 	    (mailbox->count == 0 && mailbox->state != MAILBOX_PAUSED))
 		return;
-	random_id(mailbox->ping);
 	mailbox->covered = mailbox->count;
 	if (mailbox->timer != NULL)
 		timer_clear(mailbox->timer);
+	if (acks_suffice(session)) {
+		mailbox->asked = true;
+		stream_ask(session->stream);
+		return;
+	}
+	random_id(mailbox->ping);
 	arena = arena_new();
 	iq = stanza_new(arena, "iq", router_domain(session->router), session->text, "get", mailbox->ping);
 	xml_add(arena, iq, "ping", NS_PING);
@@ -110,12 +139,23 @@ mailbox_ping_later(struct session *session)
 {
 	struct mailbox *mailbox = session->mailbox;
 
-	if (session->gone || mailbox->ping[0] != '\0' || mailbox->count == 0 ||
+	if (session->gone || mailbox_is_asking(mailbox) || mailbox->count == 0 ||
 	    router_loop(session->router) == NULL)
 		return;
 	if (mailbox->timer == NULL)
 		mailbox->timer = timer_new(router_loop(session->router), ping_due, session);
-	timer_set(mailbox->timer, MAILBOX_PING_AFTER);
+	timer_set(mailbox->timer, acks_suffice(session) ? ASK_AFTER : MAILBOX_PING_AFTER);
+}
+
+void
+mailbox_ping_behind_row(struct session *session, bool first)
+{
+	const struct mailbox *mailbox = session->mailbox;
+
+	if (acks_suffice(session) && mailbox->count - mailbox->covered >= ASK_BEHIND)
+		mailbox_ping(session);
+	else if (first)
+		mailbox_ping_later(session);
 }
 
 /* When another ping is out, its answer comes back here. */
@@ -124,7 +164,7 @@ mailbox_ping_behind_end(struct session *session)
 {
 	struct mailbox *mailbox = session->mailbox;
 
-	if (!mailbox->in_window || mailbox->ping[0] != '\0')
+	if (!mailbox->in_window || mailbox_is_asking(mailbox))
 		return;
 	mailbox->in_window = false;
 	mailbox_ping(session);
@@ -166,7 +206,7 @@ ack_device(struct session *session, const int64_t *ids, size_t count)
 	struct txn *txn = txn_new(router_store(session->router));
 
 	for (size_t i = 0; i < mailbox->count; i++)
-		bound = mailbox->ids[i] < bound ? mailbox->ids[i] : bound;
+		bound = mailbox->rows[i].id < bound ? mailbox->rows[i].id : bound;
 	for (size_t i = count; i-- > 0 && upto >= bound;)
 		upto = ids[i];
 	if (upto < bound)
@@ -222,27 +262,41 @@ clear_rows(struct session *session, int64_t *ids, size_t count)
 	txn_submit(&txn, NULL, NULL);
 }
 
-void
-mailbox_confirmed(struct session *session)
+/* The first ones leave; what came behind them stays. */
+static void
+confirm_first(struct session *session, size_t count)
 {
 	struct mailbox *mailbox = session->mailbox;
-	size_t count = mailbox->covered, left;
-	int64_t *ids = mailbox->ids;
+	struct mailbox_row *rows = mailbox->rows;
+	size_t left = mailbox->count - count;
+	int64_t *ids;
 
-	mailbox->ping[0] = '\0';
-	mailbox->covered = 0;
-	if (count > 0) {
-		/* The confirmed ones leave; what came behind the ping stays. */
-		left = mailbox->count - count;
-		mailbox->ids = NULL;
-		mailbox->count = mailbox->room = 0;
-		for (size_t i = 0; i < left; i++)
-			mailbox_remember(mailbox, ids[count + i]);
-		clear_rows(session, ids, count);
-		free(ids);
-	}
+	if (count == 0)
+		return;
+	ids = xcalloc(count, sizeof *ids);
+	for (size_t i = 0; i < count; i++)
+		ids[i] = rows[i].id;
+	mailbox->rows = NULL;
+	mailbox->count = mailbox->room = 0;
+	for (size_t i = 0; i < left; i++)
+		mailbox_remember(mailbox, rows[count + i].id, rows[count + i].sent);
+	free(rows);
+	if (left == 0 && mailbox->timer != NULL)
+		timer_clear(mailbox->timer);
+	clear_rows(session, ids, count);
+	free(ids);
+}
+
+static void
+go_on(struct session *session)
+{
+	struct mailbox *mailbox = session->mailbox;
+
 	if (mailbox->state == MAILBOX_PAUSED && session_is_eligible(session)) {
-		mailbox_flush(session);
+		if (mailbox->count >= MAILBOX_WINDOW)
+			mailbox_ping_later(session); /* it counts slowly: not as fast as it can answer */
+		else
+			mailbox_flush(session);
 		return;
 	}
 	if (mailbox->state == MAILBOX_PAUSED)
@@ -250,4 +304,36 @@ mailbox_confirmed(struct session *session)
 	if (mailbox->state == MAILBOX_LIVE)
 		mailbox_ping_behind_end(session);
 	mailbox_ping_later(session);
+}
+
+void
+mailbox_confirmed(struct session *session)
+{
+	struct mailbox *mailbox = session->mailbox;
+	size_t count = mailbox->covered;
+
+	mailbox->ping[0] = '\0';
+	mailbox->covered = 0;
+	confirm_first(session, count);
+	go_on(session);
+}
+
+void
+mailbox_acked(struct session *session, uint64_t upto)
+{
+	struct mailbox *mailbox = session->mailbox;
+	bool asked;
+	size_t count = 0;
+
+	if (mailbox == NULL || mailbox->ping[0] != '\0') /* then its answer comes first */
+		return;
+	asked = mailbox->asked;
+	while (count < mailbox->count && mailbox->rows[count].sent > 0 && mailbox->rows[count].sent <= upto)
+		count++;
+	if (!asked && count == 0)
+		return;
+	mailbox->asked = false;
+	mailbox->covered = 0;
+	confirm_first(session, count);
+	go_on(session);
 }

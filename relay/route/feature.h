@@ -10,6 +10,7 @@
 #define RELAY_ROUTE_FEATURE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct arena;
 struct event;
@@ -88,6 +89,9 @@ struct feature {
 	/* A first-level element that is no stanza, of a session. False: not mine. Comes before what is behind it on the
 	 * stream and, in no order, among what is ahead of it. */
 	bool (*nonza)(void *state, struct session *session, const struct xml *element);
+	/* A session's client has handled the first `upto` stanzas that it was sent under stream management
+	 * (stream.h); also when that is not news. */
+	void (*acked)(void *state, struct session *session, uint64_t upto);
 	/* Something about an account changed and is committed: a contact's subscription (contact bare JID
 	 * text, flags before and after). */
 	void (*roster_changed)(void *state, struct account *account, const char *contact, unsigned before, unsigned after);

@@ -283,6 +283,17 @@ on_features(void *arg, struct arena *arena, struct xml *features, bool ready)
 			router->features[i]->stream_features(router->states[i], arena, features, ready);
 }
 
+static void
+on_acked(void *arg, uint64_t upto)
+{
+	struct session *session = arg;
+	const struct router *router = session->router;
+
+	for (size_t i = 0; !session->gone && i < router->feature_count; i++)
+		if (router->features[i]->acked != NULL)
+			router->features[i]->acked(router->states[i], session, upto);
+}
+
 const struct stream_owner router_stream_owner = {
 	.bound = session_bound,
 	.stanza = on_stanza,
@@ -290,6 +301,7 @@ const struct stream_owner router_stream_owner = {
 	.unauthenticated = on_unauthenticated,
 	.features = on_features,
 	.closed = session_closed,
+	.acked = on_acked,
 };
 
 /* ---- what others ask ---- */

@@ -85,6 +85,10 @@ bind_element(struct stream *stream, struct arena *arena, struct xml *element)
 	struct xml *bind = request_of(element, "bind", NS_BIND);
 	const char *wanted;
 
+	if (strcmp(element->ns, NS_SM) == 0) {
+		smacks_element(stream, arena, element);
+		return;
+	}
 	if (bind == NULL && request_of(element, "session", NS_SESSION) != NULL)
 		stream_send(stream, iq_result(arena, element));
 	else if (bind == NULL)
@@ -135,6 +139,10 @@ bind_stanza(struct stream *stream, struct arena *arena, struct xml *element)
 {
 	enum stanza_kind kind = stanza_kind(element);
 
+	if (strcmp(element->ns, NS_SM) == 0) {
+		smacks_element(stream, arena, element);
+		return;
+	}
 	if (kind == STANZA_OTHER || strcmp(element->ns, NS_CLIENT) != 0) {
 		bool foreign = kind != STANZA_OTHER;
 

@@ -73,6 +73,7 @@ deadline_fired(void *arg)
 	static void (*const over[STREAM_DEADLINES])(struct stream *) = {
 		[DEADLINE_PHASE] = phase_over, [DEADLINE_STANZA] = stanza_over, [DEADLINE_RATE] = stream_later,
 		[DEADLINE_LOGIN] = sasl_waited, [DEADLINE_KEEPALIVE] = keepalive,
+		[DEADLINE_ACK] = smacks_waited,
 	};
 	struct stream *stream = arg;
 	int64_t now = now_mono();

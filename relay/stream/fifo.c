@@ -24,18 +24,24 @@ struct after {
 	void *arg;
 };
 
+struct reply {
+	struct reply *next;
+	struct buf bytes;
+};
+
 struct slot {
 	struct slot *next;
 	struct fifo *fifo;
-	struct buf reply;
+	struct reply *replies, **replies_end;
 	struct after *first, **last;
 	bool decided, done;
+	bool asked; /* fifo_ask() */
 };
 
 struct fifo {
 	const struct fifo_owner *owner;
 	struct stream *stream; /* NULL: gone */
-	struct slot *first, **last;
+	struct slot *first, **last, *newest;
 	size_t unhandled;
 	bool advancing;
 	bool held;      /* fifo_hold() */
@@ -92,8 +98,10 @@ fifo_add(struct fifo *fifo)
 	assert(fifo->stream != NULL && !fifo->undecided);
 	slot->fifo = fifo;
 	slot->last = &slot->first;
+	slot->replies_end = &slot->replies;
 	*fifo->last = slot;
 	fifo->last = &slot->next;
+	fifo->newest = slot;
 	fifo->unhandled++;
 	fifo->undecided = true;
 	return slot;
@@ -105,10 +113,35 @@ fifo_unhandled(const struct fifo *fifo)
 	return fifo->unhandled;
 }
 
+enum fifo_ask
+fifo_ask(struct fifo *fifo)
+{
+	if (fifo->first == NULL)
+		return FIFO_NOTHING;
+	if (fifo->newest->asked)
+		return FIFO_ASKED_AGAIN;
+	fifo->newest->asked = true;
+	return FIFO_ASKED;
+}
+
 bool
 fifo_is_undecided(const struct fifo *fifo)
 {
 	return fifo->undecided;
+}
+
+static void
+give_replies(struct slot *slot)
+{
+	struct reply *reply;
+
+	while ((reply = slot->replies) != NULL) {
+		slot->replies = reply->next;
+		if (slot->fifo->stream != NULL)
+			slot->fifo->owner->reply(slot->fifo->stream, reply->bytes.data, reply->bytes.len);
+		buf_free(&reply->bytes);
+		free(reply);
+	}
 }
 
 static void
@@ -137,10 +170,10 @@ advance(struct fifo *fifo)
 		if (fifo->first == NULL)
 			fifo->last = &fifo->first;
 		fifo->unhandled--;
-		if (fifo->stream != NULL && slot->reply.len > 0)
-			fifo->owner->reply(fifo->stream, slot->reply.data, slot->reply.len);
+		give_replies(slot);
+		if (fifo->stream != NULL && fifo->owner->handled != NULL)
+			fifo->owner->handled(fifo->stream, slot->asked);
 		run_afters(slot);
-		buf_free(&slot->reply);
 		free(slot);
 	}
 	fifo->advancing = false;
@@ -158,8 +191,14 @@ slot_stream(struct slot *slot)
 void
 slot_reply(struct slot *slot, const struct xml *stanza)
 {
-	if (slot->fifo->stream != NULL)
-		xmlout(&slot->reply, stanza, NS_CLIENT);
+	struct reply *reply;
+
+	if (slot->fifo->stream == NULL)
+		return;
+	reply = xcalloc(1, sizeof *reply);
+	xmlout(&reply->bytes, stanza, NS_CLIENT);
+	*slot->replies_end = reply;
+	slot->replies_end = &reply->next;
 }
 
 void

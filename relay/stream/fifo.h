@@ -15,7 +15,9 @@ struct slot;
 struct stream;
 
 struct fifo_owner {
-	void (*reply)(struct stream *stream, const char *bytes, size_t len); /* a handled slot's replies */
+	void (*reply)(struct stream *stream, const char *bytes, size_t len); /* one of a handled slot's replies */
+	/* A slot is handled; asked: fifo_ask() waits for it. Its slot_after functions run behind. NULL: nobody counts. */
+	void (*handled)(struct stream *stream, bool asked);
 	void (*moved)(struct stream *stream); /* a slot was decided or handled; called at the end of it */
 };
 
@@ -25,6 +27,9 @@ void fifo_leave(struct fifo **fifo);
 
 struct slot *fifo_add(struct fifo *fifo);
 size_t fifo_unhandled(const struct fifo *fifo);
+/* Tell `handled` when all that is here now has been. */
+enum fifo_ask { FIFO_NOTHING /* is unhandled */, FIFO_ASKED, FIFO_ASKED_AGAIN /* one telling for both */ };
+enum fifo_ask fifo_ask(struct fifo *fifo);
 bool fifo_is_undecided(const struct fifo *fifo); /* the newest slot: the next stanza must wait */
 /* While held, no slot becomes handled; what is done waits. Leaving ends it. */
 void fifo_hold(struct fifo *fifo, bool held);

@@ -1,6 +1,7 @@
 /*
  * stream/stream-private.h -- what the files of one client stream share: stream.c (life, state, end, writing), reading.c (bytes to
- * elements), deadline.c (time), negotiate.c (headers, features, STARTTLS), sasl.c (authentication), bind.c (resource binding), host.c (all streams together).
+ * elements), deadline.c (time), negotiate.c (headers, features, STARTTLS), sasl.c (authentication), bind.c (resource binding),
+ * smacks.c (stream management), host.c (all streams together).
  */
 #ifndef RELAY_STREAM_STREAM_PRIVATE_H
 #define RELAY_STREAM_STREAM_PRIVATE_H
@@ -18,6 +19,7 @@ struct io;
 struct limiter;
 struct pool;
 struct sasl;
+struct smacks;
 struct timer;
 struct xmlin;
 
@@ -38,6 +40,7 @@ enum stream_deadline {
 	DEADLINE_RATE,      /* reading may go on */
 	DEADLINE_LOGIN,     /* an attempt, or the news of its failure, has waited long enough */
 	DEADLINE_KEEPALIVE, /* nothing was sent for long */
+	DEADLINE_ACK,       /* <r/> has waited long enough for the commit */
 	STREAM_DEADLINES
 };
 
@@ -65,6 +68,7 @@ struct stream {
 	struct timer *timer;
 	struct fifo *fifo;  /* NULL once closed */
 	struct sasl *sasl;  /* the attempt under way */
+	struct smacks *smacks; /* NULL: stream management is not enabled */
 	struct waiting *waiting, **waiting_last;
 	struct buf rest;    /* bytes behind those stanzas */
 	char *node;         /* authenticated as */
@@ -94,6 +98,8 @@ struct stream {
 void stream_enter(struct stream *stream, enum stream_state next);
 void stream_write(struct stream *stream, const char *bytes, size_t len);
 void stream_writes(struct stream *stream, const char *text);
+/* As stream_close(); `more`: an element of the application's own inside the error (RFC 6120 4.9.4), bytes. */
+void stream_close_with(struct stream *stream, enum stream_error error, const char *more, const char *text);
 void stream_later(struct stream *stream); /* look again at what may go on, in a later turn */
 void stream_drop(struct stream *stream);  /* no word more: the connection ends here */
 void stream_who(struct stream *stream, char *who); /* becomes the stream's */
@@ -126,6 +132,14 @@ void sasl_leave(struct stream *stream); /* forget the attempt under way */
 /* bind.c */
 void bind_element(struct stream *stream, struct arena *arena, struct xml *element);  /* STATE_BIND */
 void bind_stanza(struct stream *stream, struct arena *arena, struct xml *element);   /* STATE_READY */
+
+/* smacks.c */
+void smacks_element(struct stream *stream, struct arena *arena, struct xml *element); /* of NS_SM */
+void smacks_sent(struct stream *stream);                /* a stanza is being written */
+void smacks_handled(struct stream *stream, bool asked); /* of the stream's fifo */
+void smacks_moved(struct stream *stream);               /* its walk is over: <a/>, when one is due */
+void smacks_waited(struct stream *stream);              /* DEADLINE_ACK */
+void smacks_goodbye(struct stream *stream);             /* the last <a/> */
 
 /* host.c */
 struct stream_shared {

@@ -24,6 +24,7 @@
 #include "relay/net/io.h"
 #include "relay/net/loop.h"
 #include "relay/net/tls.h"
+#include "relay/stream/smacks.h"
 
 enum {
 	WAIT_TLS = 10 * 1000, /* ms */
@@ -93,6 +94,7 @@ destroy(struct stream *stream)
 	free(stream->node);
 	free(stream->who);
 	free(stream->lang);
+	smacks_free(&stream->smacks);
 	free(stream);
 	host_stream_gone(host);
 }
@@ -144,11 +146,11 @@ stream_drop(struct stream *stream)
 }
 
 static void
-write_error(struct stream *stream, enum stream_error error, const char *text)
+write_error(struct stream *stream, enum stream_error error, const char *more, const char *text)
 {
 	struct buf out = { .data = NULL };
 
-	buf_printf(&out, "<stream:error><%s xmlns='" NS_STREAM_ERRORS "'/>", stream_error_name(error));
+	buf_printf(&out, "<stream:error><%s xmlns='" NS_STREAM_ERRORS "'/>%s", stream_error_name(error), more);
 	if (text != NULL) {
 		buf_adds(&out, "<text xmlns='" NS_STREAM_ERRORS "' xml:lang='en'>");
 		xmlout_escape(&out, text, strlen(text));
@@ -162,6 +164,12 @@ write_error(struct stream *stream, enum stream_error error, const char *text)
 void
 stream_close(struct stream *stream, enum stream_error error, const char *text)
 {
+	stream_close_with(stream, error, "", text);
+}
+
+void
+stream_close_with(struct stream *stream, enum stream_error error, const char *more, const char *text)
+{
 	if (stream->state >= STATE_CLOSING)
 		return;
 	log_info(&stream->log, "closed: %s%s%s", error == STREAM_OK ? "goodbye" : stream_error_name(error),
@@ -172,8 +180,9 @@ stream_close(struct stream *stream, enum stream_error error, const char *text)
 	}
 	if (!stream->header_sent) /* RFC 6120 4.9.1.2: an error comes inside a stream */
 		negotiate_write_header(stream, NULL);
+	smacks_goodbye(stream);
 	if (error != STREAM_OK)
-		write_error(stream, error, text);
+		write_error(stream, error, more, text);
 	stream_writes(stream, "</stream:stream>");
 	stream_enter(stream, STATE_CLOSING);
 	stream_set_deadline(stream, DEADLINE_STANZA, -1);
@@ -204,6 +213,7 @@ stream_writes(struct stream *stream, const char *text)
 void
 stream_send_bytes(struct stream *stream, const char *bytes, size_t len)
 {
+	smacks_sent(stream);
 	stream_write(stream, bytes, len);
 	if (stream_queued(stream) > STREAM_QUEUE_MOST)
 		stream_close(stream, STREAM_RESOURCE_CONSTRAINT, "What was sent is not being read.");
@@ -289,7 +299,14 @@ name_for_logs(struct stream *stream)
 	hex_encode(stream->log.id, random, sizeof random);
 }
 
-static const struct fifo_owner fifo_owner = { .reply = stream_send_bytes, .moved = stream_later };
+static void
+moved(struct stream *stream)
+{
+	smacks_moved(stream);
+	stream_later(stream);
+}
+
+static const struct fifo_owner fifo_owner = { .reply = stream_send_bytes, .handled = smacks_handled, .moved = moved };
 
 static void
 add_to_host(struct stream *stream)

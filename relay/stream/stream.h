@@ -45,6 +45,8 @@ struct stream_owner {
 	/* After `bound`: the stream is gone; the session must let go of it. Slots not yet done stay valid, their replies go nowhere.
 	 * Never from inside another call: stream_close() is followed by it in a later turn. */
 	void (*closed)(void *session);
+	/* The client says <a/> (XEP-0198): it has handled the first `upto` stanzas of stream_sent(). Also when that is not news. */
+	void (*acked)(void *session, uint64_t upto);
 };
 
 /* What all client streams share. Borrowed; outlives them. */
@@ -73,11 +75,15 @@ void stream_host_shutdown(struct stream_host *host, void (*done)(void *arg), voi
 /* A connection came in. direct: TLS starts at once (XEP-0368). on_gone tells the listener. */
 void stream_accept(struct stream_host *host, int fd, bool direct, void (*on_gone)(void *arg, const char *peer), void *arg);
 
-/* Send now, in order of calls. Deliveries, pushes, presence. */
+/* Send now, in order of calls: one stanza a call, since the peer counts them. Deliveries, pushes, presence. */
 void stream_send(struct stream *stream, const struct xml *stanza);
 /* The same element already as bytes (xmlout with outer jabber:client). */
 void stream_send_bytes(struct stream *stream, const char *bytes, size_t len);
 size_t stream_queued(const struct stream *stream); /* bytes the peer has not taken */
+/* Stream management (XEP-0198) is enabled: the peer's <a/> comes as stream_owner.acked. */
+bool stream_is_managed(const struct stream *stream);
+uint64_t stream_sent(const struct stream *stream); /* stanzas, since it was enabled */
+void stream_ask(struct stream *stream);            /* <r/>: it answers with <a/> */
 /* Stream error and close; STREAM_OK: a plain </stream:stream>. text for people, may be NULL. */
 void stream_close(struct stream *stream, enum stream_error error, const char *text);
 /* Stop and go on reading (back-pressure). Counted: each true needs its false. */

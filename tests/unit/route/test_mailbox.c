@@ -403,6 +403,111 @@ forged_ids_are_taken_off(void **state)
 	client_free(&b);
 }
 
+/* Under stream management (XEP-0198): <r/> in the ping's place, <a/> confirms what it counts. */
+static struct client *
+managed_beto(const char *resource)
+{
+	struct client *client = client_new(world, "beto", resource);
+
+	client->managed = true;
+	client_say(client, "<presence/>");
+	return client;
+}
+
+static void
+ack(struct client *client, uint64_t upto)
+{
+	router_stream_owner.acked(client->session, upto);
+}
+
+static void
+acks_confirm_what_they_count(void **state)
+{
+	struct client *b = managed_beto("b");
+	uint64_t before = b->sent;
+
+	(void)state;
+	say("beto@familia.example", 1);
+	client_say(ana, "<message type='headline' to='beto@familia.example'><body>h</body></message>");
+	say("beto@familia.example", 2);
+	assert_int_equal(b->sent, before + 3);
+	assert_int_equal(b->asked, 0);
+	assert_int_equal(world_ring(), 1);
+	assert_int_equal(b->asked, 1);
+	assert_int_equal(world_ring(), 0); /* one question at a time */
+	ack(b, before);
+	assert_int_equal(world_pending(world, "beto"), 2);
+	assert_int_equal(world_ring(), 1); /* asked again, in its time */
+	ack(b, before + 2);                /* the row and the headline */
+	assert_int_equal(world_pending(world, "beto"), 1);
+	ack(b, before + 3);
+	assert_int_equal(world_pending(world, "beto"), 0);
+	assert_int_equal(world_ring(), 0);
+	say("beto@familia.example", 3);
+	ack(b, before + 4); /* nobody asked */
+	assert_int_equal(world_pending(world, "beto"), 0);
+	assert_false(client_has(b, "<ping xmlns"));
+	client_free(&b);
+}
+
+static void
+acks_go_by_windows(void **state)
+{
+	struct client *b;
+
+	(void)state;
+	for (int i = 0; i < MAILBOX_WINDOW + 30; i++)
+		say("beto@familia.example", i);
+	b = managed_beto("b");
+	assert_int_equal(client_count(b, "<body>"), MAILBOX_WINDOW);
+	assert_int_equal(b->asked, 1);
+	ack(b, b->sent - MAILBOX_WINDOW); /* nothing new: not asked as fast as it answers */
+	assert_int_equal(b->asked, 1);
+	assert_int_equal(client_count(b, "<body>"), MAILBOX_WINDOW);
+	ack(b, b->sent - MAILBOX_WINDOW + 20);
+	assert_int_equal(client_count(b, "<body>"), MAILBOX_WINDOW + 20);
+	ack(b, b->sent);
+	assert_int_equal(client_count(b, "<body>"), MAILBOX_WINDOW + 30);
+	ack(b, b->sent);
+	assert_int_equal(world_pending(world, "beto"), 0);
+	client_free(&b);
+}
+
+static void
+fifty_live_rows_are_asked_for(void **state)
+{
+	struct client *b = managed_beto("b");
+
+	(void)state;
+	for (int i = 0; i < 49; i++)
+		say("beto@familia.example", i);
+	assert_int_equal(b->asked, 0);
+	say("beto@familia.example", 49);
+	assert_int_equal(b->asked, 1);
+	ack(b, b->sent);
+	assert_int_equal(world_pending(world, "beto"), 0);
+	client_free(&b);
+}
+
+/* Rows from before <enable/> have no number: the ping asks for them, and an <a/> does not confirm them. */
+static void
+rows_from_before_enabling_are_pinged_for(void **state)
+{
+	struct client *b = beto("b", "<presence/>");
+
+	(void)state;
+	say("beto@familia.example", 1);
+	b->managed = true;
+	say("beto@familia.example", 2);
+	ack(b, b->sent);
+	assert_int_equal(world_pending(world, "beto"), 2);
+	assert_int_equal(world_ring(), 1);
+	assert_int_equal(b->asked, 0);
+	assert_true(client_pong(b));
+	assert_int_equal(world_pending(world, "beto"), 0);
+	client_free(&b);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
@@ -424,6 +529,10 @@ main(void)
 		WITH(quota_is_told),
 		WITH(repetition_is_one),
 		WITH(forged_ids_are_taken_off),
+		WITH(acks_confirm_what_they_count),
+		WITH(acks_go_by_windows),
+		WITH(fifty_live_rows_are_asked_for),
+		WITH(rows_from_before_enabling_are_pinged_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,13 +36,33 @@ client_of(const struct stream *stream)
 void
 stream_send_bytes(struct stream *stream, const char *bytes, size_t len)
 {
+	client_of(stream)->sent += client_of(stream)->managed;
 	buf_add(&client_of(stream)->out, bytes, len);
 }
 
 void
 stream_send(struct stream *stream, const struct xml *stanza)
 {
+	client_of(stream)->sent += client_of(stream)->managed;
 	xmlout(&client_of(stream)->out, stanza, NS_CLIENT);
+}
+
+bool
+stream_is_managed(const struct stream *stream)
+{
+	return client_of(stream)->managed;
+}
+
+uint64_t
+stream_sent(const struct stream *stream)
+{
+	return client_of(stream)->sent;
+}
+
+void
+stream_ask(struct stream *stream)
+{
+	client_of(stream)->asked++;
 }
 
 size_t

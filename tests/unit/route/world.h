@@ -28,6 +28,9 @@ struct client {
 	struct fifo *fifo;
 	struct buf out;          /* what it was sent */
 	size_t queued;           /* what stream_queued() says */
+	bool managed;            /* XEP-0198: what it is sent is counted */
+	uint64_t sent;
+	int asked;               /* <r/> that it was sent */
 	int holds;
 	enum stream_error closed; /* stream error it was closed with */
 	enum stanza_error refused; /* binding was refused with */

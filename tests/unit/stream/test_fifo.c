@@ -37,7 +37,14 @@ on_moved(struct stream *stream)
 	moves++;
 }
 
-static const struct fifo_owner owner = { .reply = on_reply, .moved = on_moved };
+static void
+on_handled(struct stream *stream, bool asked)
+{
+	(void)stream;
+	strcat(seen, asked ? "? " : "");
+}
+
+static const struct fifo_owner owner = { .reply = on_reply, .handled = on_handled, .moved = on_moved };
 
 static struct fifo *
 fresh(void)
@@ -207,6 +214,31 @@ test_stream_goes_inside_a_callback(void **state)
 	assert_string_equal(seen, "a1 a2 ");
 }
 
+/* A question waits for all that was there when it was asked. */
+static void
+test_asked_behind_what_is_there(void **state)
+{
+	struct fifo *fifo = fresh();
+	struct slot *one, *two, *three;
+
+	(void)state;
+	assert_int_equal(fifo_ask(fifo), FIFO_NOTHING);
+	one = slot_with(fifo, "1", "a1");
+	two = slot_with(fifo, "2", "a2");
+	reply(two, "2b");
+	assert_int_equal(fifo_ask(fifo), FIFO_ASKED);
+	assert_int_equal(fifo_ask(fifo), FIFO_ASKED_AGAIN);
+	three = slot_with(fifo, "3", "a3");
+	slot_done(&two);
+	assert_string_equal(seen, "");
+	slot_done(&one);
+	assert_string_equal(seen, "1 a1 2 2b ? a2 ");
+	slot_done(&three);
+	assert_string_equal(seen, "1 a1 2 2b ? a2 3 a3 ");
+	assert_int_equal(fifo_ask(fifo), FIFO_NOTHING);
+	fifo_leave(&fifo);
+}
+
 /* Any order of ending gives one order of leaving. */
 static void
 test_random_orders(void **state)
@@ -247,6 +279,7 @@ main(void)
 		cmocka_unit_test(test_stream_gone),
 		cmocka_unit_test(test_done_inside_a_callback),
 		cmocka_unit_test(test_stream_goes_inside_a_callback),
+		cmocka_unit_test(test_asked_behind_what_is_there),
 		cmocka_unit_test(test_random_orders),
 	};
 
