@@ -28,7 +28,7 @@ struct entry {
 };
 struct list {
 	struct entry *entries;
-	size_t count;
+	size_t count, room;
 };
 
 static int
@@ -45,10 +45,15 @@ entry_order(const void *a, const void *b)
 static bool
 list_add(struct arena *arena, struct list *list, struct entry entry)
 {
-	if (list->entries == NULL)
-		list->entries = arena_alloc(arena, LIST_MAX * sizeof list->entries[0]);
 	if (list->count == LIST_MAX)
 		return false;
+	if (list->count == list->room) { /* by need: a stranger's form has thousands of fields with one value */
+		struct entry *old = list->entries;
+		list->room = list->room == 0 ? 4 : list->room * 2;
+		list->entries = arena_alloc(arena, list->room * sizeof list->entries[0]);
+		if (list->count > 0)
+			memcpy(list->entries, old, list->count * sizeof list->entries[0]);
+	}
 	for (size_t i = 0; i < 3; i++)
 		if (entry.key[i] == NULL)
 			entry.key[i] = "";

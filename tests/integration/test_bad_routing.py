@@ -145,6 +145,27 @@ def test_lying_capabilities():
     b.close()
 
 
+def test_capabilities_of_many_fields_take_little_memory():
+    # X8: a form of thousands of fields with one value each
+    a = login(relay, relay.user())
+    a.send("<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:x' ver='Qg=='/></presence>")
+    question = a.wait(lambda e: e.find(DISCO_INFO + "query") is not None and e.get("type") == "get", 5)
+    fields = "".join(f"<field var='{i}'><value/></field>" for i in range(1000))
+    forms = "".join(f"<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'><value>{i}</value></field>"
+                    f"{fields}</x>" for i in range(6))
+    answer = f"<iq type='result' id='{question.get('id')}'><query xmlns='{DISCO_INFO[1:-1]}'>{forms}</query></iq>"
+    check(len(answer) < 256 * 1024)
+    with open(f"/proc/{relay.process.pid}/clear_refs", "w", encoding="ascii") as f:
+        f.write("5")                                # the peak begins anew
+    before = relay.rss_kib()
+    a.send(answer)
+    a.barrier()
+    a.close()
+    with open(f"/proc/{relay.process.pid}/status", encoding="ascii") as f:
+        peak = next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) - before
+    check(SANITIZED or peak < 32 * 1024, f"one answer of {len(answer) // 1024} KiB took {peak} KiB")
+
+
 def test_forged_events():
     """R6: a notification is sent by the account alone; a client's looks like what it is."""
     a, b = pair()
