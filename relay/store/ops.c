@@ -24,6 +24,16 @@ account_find(struct db *db, const char *node, int64_t *id_r)
 	return db_number(db, SQL_ACCOUNT_FIND, v_text(node), id_r);
 }
 
+/* Of the account that is to have a message. Gone meanwhile is no conflict: that would be taken for a repetition of
+ * what is stored already, and the sender told nothing. */
+static enum db_result
+recipient_find(struct db *db, const char *node, int64_t *id_r)
+{
+	enum db_result result = account_find(db, node, id_r);
+
+	return result == DB_CONFLICT ? DB_ERROR : result;
+}
+
 /* For operations that find nothing to do when the account is not there. */
 static enum db_result
 none_is_ok(enum db_result result)
@@ -161,7 +171,7 @@ op_box(struct db *db, struct txn_op *own)
 	int64_t account, peer;
 	enum db_result result;
 
-	if ((result = account_find(db, op->account, &account)) != DB_OK ||
+	if ((result = recipient_find(db, op->account, &account)) != DB_OK ||
 	    (result = jid_intern(db, op->peer, strlen(op->peer), &peer)) != DB_OK ||
 	    (result = db_run(db, SQL_BOX_NEW, v_int(account), v_int(op->id), v_int(peer))) != DB_OK)
 		return result;
@@ -228,7 +238,7 @@ op_pending(struct db *db, struct txn_op *own)
 	int64_t account;
 	enum db_result result;
 
-	if ((result = account_find(db, own->op.account, &account)) != DB_OK ||
+	if ((result = recipient_find(db, own->op.account, &account)) != DB_OK ||
 	    (result = db_run(db, SQL_PENDING_NEW, v_int(account), v_int(own->op.id))) != DB_OK)
 		return result;
 	return settle_reference(db, own, db_changes(db) > 0);
