@@ -501,6 +501,35 @@ conf_fixed_differences(const struct conf *now, const struct conf *next)
 	return "";
 }
 
+static void
+swap_text(char **a, char **b)
+{
+	char *text = *a;
+
+	*a = *b;
+	*b = text;
+}
+
+static void
+swap_list(struct conf_list *a, struct conf_list *b)
+{
+	struct conf_list list = *a;
+
+	*a = *b;
+	*b = list;
+}
+
+void
+conf_swap_fixed(struct conf *now, struct conf *next)
+{
+	swap_text(&now->host, &next->host);
+	swap_text(&now->data, &next->data);
+	swap_list(&now->listen_client, &next->listen_client);
+	swap_list(&now->listen_client_tls, &next->listen_client_tls);
+	swap_list(&now->listen_server, &next->listen_server);
+	swap_list(&now->listen_server_tls, &next->listen_server_tls);
+}
+
 /* mdoc wants each sentence on a line of its own. */
 static void
 print_sentences(FILE *out, const char *text)

@@ -54,6 +54,8 @@ void conf_free(struct conf **conf);
 
 /* SIGHUP: which of host, data, listen differ and therefore wait for a restart; "" when none. Static text. */
 const char *conf_fixed_differences(const struct conf *now, const struct conf *next);
+/* Those words of `next` become what they are now, and the other way round. */
+void conf_swap_fixed(struct conf *now, struct conf *next);
 
 /* The table as an mdoc list, for lazod.conf(5). */
 void conf_print_reference(FILE *out);

@@ -193,9 +193,8 @@ reload_words(struct relay *relay, struct conf *next)
 	const char *fixed = conf_fixed_differences(relay->conf, next);
 
 	if (fixed[0] != '\0') {
-		log_warn(NULL, "%s: a change of %s needs a restart; the old configuration stays", next->path, fixed);
-		conf_free(&next);
-		return;
+		log_warn(NULL, "%s: a change of %s needs a restart; the other words take effect", next->path, fixed);
+		conf_swap_fixed(relay->conf, next);
 	}
 	router_set_conf(relay->router, next);
 	relay->host.domain = next->host;

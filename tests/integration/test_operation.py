@@ -102,6 +102,22 @@ def test_policy_changes_on_sighup():
     eventually(lambda: not announced(), 5, "and closed again")
 
 
+def test_words_that_need_a_restart_hold_up_no_others():
+    good, before = relay.file.read_text(), len(relay.log_text())
+    elsewhere = good.replace('client = ["127.0.0.1:0"]', 'client = ["127.0.0.1:0", "[::1]:0"]', 1)
+    check(elsewhere != good)
+    relay.file.write_text(elsewhere + "quota { pending = 1; }\n")
+    relay.reload()
+    eventually(lambda: "listen" in relay.log_text()[before:], 5, "the log says what needs a restart")
+    sender, away = login(relay, jid), relay.user()
+    for body in ("first", "second"):
+        sender.send(f"<message type='chat' to='{away}' id='{body}'><body>{body}</body></message>")
+    equal([e.get("id") for e in sender.barrier() if e.get("type") == "error"], ["second"], "the new quota holds")
+    sender.close()
+    relay.file.write_text(good)
+    relay.reload()
+
+
 def test_stop_says_system_shutdown():
     bound, fresh = login(relay, jid), Stream(relay)
     fresh.open()
