@@ -142,6 +142,13 @@ make_keys(struct desk *desk, struct event *event, struct register_form *form, vo
 /* Before login: a new account. */
 
 static void
+account_made(struct event *event, void *said)
+{
+	(void)event;
+	log_info(NULL, "new account %s", (const char *)said);
+}
+
+static void
 account_write(struct job *job)
 {
 	struct event *event = job->event;
@@ -165,7 +172,8 @@ account_write(struct job *job)
 	if (is_limited(job->desk) && stream != NULL)
 		register_limit_made(job->desk->limit, stream_peer(stream), now_mono());
 	event_reply_result(event);
-	log_info(NULL, "new account %s%s", node, ticket != NULL ? " by invitation" : "");
+	event_after(event, account_made,
+		    arena_printf(event->arena, "%s%s", node, ticket != NULL ? " by invitation" : ""));
 	event_finish(event, HANDLED);
 }
 
