@@ -29,7 +29,7 @@ struct archive_query {
 };
 enum {
 	ARCHIVE_BYTES = 256 * 1024, /* bodies of a page, passed by one at most */
-	ARCHIVE_COUNT_MOST = 5000,  /* rows looked at for a total that is not asked for */
+	ARCHIVE_COUNT_MOST = 1000,  /* rows looked at for a total that is not asked for */
 };
 
 struct archive_row {

@@ -77,6 +77,7 @@ count_references(struct txn_op *message)
 		bool refers = later->op.kind == OP_BOX || later->op.kind == OP_PENDING;
 		if (refers && later->op.id == message->op.id) {
 			later->counted = true;
+			later->number = (int64_t)message->op.body_len;
 			count++;
 		}
 	}
@@ -164,6 +165,22 @@ struct oldest {
 	int64_t id, time, bytes;
 };
 
+/* Of an earlier transaction's message the length is not at hand. */
+static enum db_result
+usage_add(struct db *db, int64_t account, const struct txn_op *own)
+{
+	int64_t bytes = own->number;
+	enum db_result result = DB_OK;
+
+	if (!own->counted)
+		result = db_number(db, SQL_MESSAGE_BYTES, v_int(own->op.id), &bytes);
+	if (result == DB_OK)
+		result = db_run(db, SQL_USAGE_ADD, v_int(account), v_int(bytes));
+	if (result != DB_OK || db_changes(db) > 0)
+		return result;
+	return db_run(db, SQL_USAGE_NEW, v_int(account), v_int(bytes));
+}
+
 static enum db_result
 op_box(struct db *db, struct txn_op *own)
 {
@@ -178,7 +195,7 @@ op_box(struct db *db, struct txn_op *own)
 	bool added = db_changes(db) > 0;
 	if ((result = settle_reference(db, own, added)) != DB_OK || !added)
 		return result;
-	return db_run(db, SQL_USAGE_ADD, v_int(account), v_int(op->id));
+	return usage_add(db, account, own);
 }
 
 enum { EXPIRE_ROWS = 200 };

@@ -48,8 +48,9 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_BOX_OLDEST] = "SELECT b.id, m.time, length(m.body) FROM box b JOIN msg m ON m.id = b.id"
 			   " WHERE b.account = ?1 ORDER BY b.id LIMIT 1",
 	[SQL_BOX_END] = "DELETE FROM box WHERE account = ?1 AND id = ?2",
-	[SQL_USAGE_ADD] = "INSERT INTO usage (account, bytes) SELECT ?1, length(body) FROM msg WHERE id = ?2"
-			  " ON CONFLICT (account) DO UPDATE SET bytes = bytes + excluded.bytes",
+	[SQL_MESSAGE_BYTES] = "SELECT length(body) FROM msg WHERE id = ?1",
+	[SQL_USAGE_ADD] = "UPDATE usage SET bytes = bytes + ?2 WHERE account = ?1",
+	[SQL_USAGE_NEW] = "INSERT INTO usage (account, bytes) VALUES (?1, ?2)",
 	[SQL_USAGE_TAKE] = "UPDATE usage SET bytes = bytes - ?2 WHERE account = ?1",
 	[SQL_USAGE] = "SELECT bytes FROM usage WHERE account = ?1",
 	[SQL_PENDING_NEW] =

@@ -29,7 +29,7 @@ struct txn_op {
 	struct op op;
 	struct txn_op *next;
 	bool counted;   /* an earlier OP_MESSAGE of this transaction has counted this reference */
-	int64_t number; /* OP_IDS: the end of the block taken */
+	int64_t number; /* OP_IDS: the end of the block taken; OP_BOX, counted: bytes of the message */
 	char bytes[];
 };
 struct txn {
