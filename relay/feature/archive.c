@@ -113,6 +113,8 @@ static const struct hook hooks[] = {
 const struct feature feature_archive = {
 	.name = "archive",
 	.spec = "XEP-0313 1.1.3, XEP-0441 0.2.0",
+	/* Of the accounts, said for them too: some clients ask the host alone (profanity 0.13). */
+	.disco = (const char *const[]){ NS_MAM, NS_MAM "#extended", NULL },
 	.disco_account = (const char *const[]){ NS_MAM, NS_MAM "#extended", NS_MAM "#groupchat-field", NULL },
 	.iq = handlers,
 	.hooks = hooks,
