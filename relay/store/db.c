@@ -25,6 +25,7 @@
 #include <unistd.h>
 #include "proto/mem.h"
 #include "relay/log.h"
+#include "relay/store/relog.h"
 
 struct db {
 	sqlite3 *handle;
@@ -403,6 +404,14 @@ int64_t
 db_wal_frames(const struct db *db)
 {
 	return db->wal_frames;
+}
+
+enum db_result
+db_log_again(struct db *db)
+{
+	int code = relog(db->handle);
+
+	return code == SQLITE_OK ? DB_OK : classify(db, code);
 }
 
 enum db_result

@@ -81,6 +81,8 @@ int64_t *db_latest(struct db *db);
 
 /* Frames in the write-ahead log after the last commit of this connection. */
 int64_t db_wal_frames(const struct db *db);
+/* Before the first checkpoint: what the log holds is on the disk, also when a sync of it failed in an earlier run (relog.h). */
+enum db_result db_log_again(struct db *db);
 /* Copy the log into the file as far as readers allow; all: empty the log too. *copied_r: frames that are in
  * the file. */
 enum db_result db_checkpoint(struct db *db, bool all, int64_t *copied_r);

@@ -71,14 +71,21 @@ sync_folder(const char *dir, char **error_r)
 	return good;
 }
 
-/* The log of the last run goes into the file before anyone reads. On a full disk it stays where it is, which
+/* The log of the last run is made sure of (relog.h) and goes into the file before anyone reads. On a full disk it stays where it is, which
  * is as durable. */
 static bool
 recover(struct store *store, char **error_r)
 {
 	int64_t copied;
+	enum db_result result = db_log_again(store->db);
 
-	switch (db_checkpoint(store->db, true, &copied)) {
+	if (result == DB_BUSY) {
+		*error_r = xasprintf("%s: a tool is writing to it and does not come to an end", store->path);
+		return false;
+	}
+	if (result == DB_OK)
+		result = db_checkpoint(store->db, true, &copied);
+	switch (result) {
 	case DB_OK:
 	case DB_ROW:
 	case DB_CONFLICT:
