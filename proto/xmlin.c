@@ -370,6 +370,14 @@ parser_free(struct xmlin *in)
 	in->parser = NULL;
 }
 
+/* expat asks the system itself. What it says to want of memory is ours to say, not the peer's fault. */
+static void
+need_memory(bool had)
+{
+	if (!had)
+		(void)xmalloc((size_t)-1 / 2); /* says so and ends the process */
+}
+
 static void
 parser_new(struct xmlin *in)
 {
@@ -377,8 +385,7 @@ parser_new(struct xmlin *in)
 
 	random_bytes(&salt, sizeof(salt));
 	in->parser = XML_ParserCreateNS("UTF-8", XMLTREE_SEPARATOR);
-	if (in->parser == NULL)
-		(void)xmalloc((size_t)-1 / 2); /* says so and ends the process */
+	need_memory(in->parser != NULL);
 	XML_SetHashSalt(in->parser, salt | 1); /* 0 would mean: choose one */
 #ifdef HAVE_XML_SETREPARSEDEFERRALENABLED
 	XML_SetReparseDeferralEnabled(in->parser, XML_FALSE);
@@ -412,6 +419,7 @@ parser_renew(struct xmlin *in)
 	in->depth = 0;
 	enum XML_Status status = XML_Parse(in->parser, in->header.data, (int)in->header.len, 0);
 
+	need_memory(status == XML_STATUS_OK || XML_GetErrorCode(in->parser) != XML_ERROR_NO_MEMORY);
 	assert(status == XML_STATUS_OK && in->depth == 1);
 	(void)status;
 	in->replaying = false;
@@ -492,6 +500,7 @@ parse(struct xmlin *in, const char *bytes, size_t len, bool final)
 			return len;
 		if ((in->stopped || in->renew) && XML_GetErrorCode(in->parser) == XML_ERROR_ABORTED)
 			return token_end(in) - before;
+		need_memory(XML_GetErrorCode(in->parser) != XML_ERROR_NO_MEMORY);
 		in->error = error_of(XML_GetErrorCode(in->parser));
 		return len;
 	}

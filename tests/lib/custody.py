@@ -181,7 +181,8 @@ class Sender:
         session.send("".join(map(self.text, ids)), len(ids))
         for element in session.confirmed(time.monotonic() + session.stream.timeout):
             if element.get("type") == "error":
-                check(error_of(element)[0] == "wait", f"{element.get('id')} refused: {error_of(element)}")
+                error = error_of(element)
+                check(error[0] == "wait" or error[1] == "internal-server-error", f"{element.get('id')} refused: {error}")
                 refused.add(element.get("id"))
         self._accept([i for i in ids if i not in refused])
 
