@@ -338,6 +338,7 @@ def test_mailbox_per_device():
         s = login(both, away, resource=name)
         came = bodies(s.barrier())
         s.barrier()  # the relay's ping behind the flush is answered
+        s.barrier()  # and what that answer confirms is on disk
         s.close()
         return came
 
