@@ -8,6 +8,7 @@
 #include "relay/route/feature.h"
 
 struct event;
+struct router;
 
 /* iq handlers. */
 enum verdict archive_on_form(struct event *event,
@@ -15,5 +16,9 @@ enum verdict archive_on_form(struct event *event,
 enum verdict archive_on_query(struct event *event,
 			      void *state); /* set <query/>: a page of one's own archive (4) */
 enum verdict archive_on_metadata(struct event *event, void *state); /* get <metadata/> (5) */
+
+/* The feature's state: queries that wait until their client has read what came before. */
+void *archive_waits_new(struct router *router);
+void archive_waits_free(void *state);
 
 #endif

@@ -19,27 +19,34 @@
 #include "proto/buf.h"
 #include "proto/form.h"
 #include "proto/jid.h"
+#include "proto/mem.h"
 #include "proto/ns.h"
 #include "proto/rsm.h"
 #include "proto/stamp.h"
 #include "proto/xml.h"
 #include "proto/xmlout.h"
 #include "relay/feature/mailbox.h"
+#include "relay/net/loop.h"
 #include "relay/route/account.h"
 #include "relay/route/event.h"
 #include "relay/route/router.h"
 #include "relay/route/session.h"
 #include "relay/store/archive.h"
 #include "relay/store/store.h"
+#include "relay/stream/stream.h"
 
 enum {
 	PAGE_USUAL = 100, /* rows when the client does not say */
 	PAGE_MOST = 250,
+	QUEUED_MOST = 128 * 1024, /* bytes the client has not taken: it gets no further page */
+	WAIT_MS = 50,             /* until they are looked at again */
 	IDS_MOST = 250,
 	QUERYID_MOST = 256, /* bytes: it is repeated in each result */
 };
 
 struct asking {
+	struct asking *next; /* of those that wait */
+	struct archive_waits *waits;
 	struct event *event;
 	struct archive_query query;
 	const char *queryid; /* NULL: none */
@@ -378,11 +385,87 @@ page_read(void *arg, bool failed, const struct archive_page *page)
 }
 
 static void
+read_page(struct asking *asking)
+{
+	struct event *event = asking->event;
+
+	read_archive(router_store(event->router), event->target->node, &asking->query, page_read, asking);
+}
+
+/* ---- a client that asks faster than it reads waits for its own line ---- */
+
+struct archive_waits {
+	struct router *router;
+	struct timer *timer; /* made at first need */
+	struct asking *first;
+};
+
+void *
+archive_waits_new(struct router *router)
+{
+	struct archive_waits *waits = xcalloc(1, sizeof *waits);
+
+	waits->router = router;
+	return waits;
+}
+
+void
+archive_waits_free(void *state)
+{
+	struct archive_waits *waits = state;
+	struct asking *asking;
+
+	while ((asking = waits->first) != NULL) {
+		waits->first = asking->next;
+		event_finish(asking->event, HANDLED);
+	}
+	if (waits->timer != NULL)
+		timer_free(&waits->timer);
+	free(waits);
+}
+
+static bool
+is_crowded(const struct session *session)
+{
+	return session != NULL && !session->gone && stream_queued(session->stream) > QUEUED_MOST;
+}
+
+static void
+look_again(void *arg)
+{
+	struct archive_waits *waits = arg;
+	struct asking *row = waits->first, *asking;
+
+	waits->first = NULL;
+	while ((asking = row) != NULL) {
+		row = asking->next;
+		if (is_crowded(asking->event->origin)) {
+			asking->next = waits->first;
+			waits->first = asking;
+		} else {
+			read_page(asking);
+		}
+	}
+	if (waits->first != NULL)
+		timer_set(waits->timer, WAIT_MS);
+}
+
+static void
 ask(struct event *event, void *arg)
 {
 	struct asking *asking = arg;
+	struct archive_waits *waits = asking->waits;
 
-	read_archive(router_store(event->router), event->target->node, &asking->query, page_read, asking);
+	if (!is_crowded(event->origin)) {
+		read_page(asking);
+		return;
+	}
+	if (waits->timer == NULL)
+		waits->timer = timer_new(router_loop(waits->router), look_again, waits);
+	if (waits->first == NULL)
+		timer_set(waits->timer, WAIT_MS);
+	asking->next = waits->first;
+	waits->first = asking;
 }
 
 /* 8.1: to whom the account shows nothing, it is as if there were none. */
@@ -402,10 +485,10 @@ archive_on_query(struct event *event, void *state)
 	struct asking *asking = arena_alloc(event->arena, sizeof *asking);
 	enum stanza_error error;
 
-	(void)state;
 	if (event->scope != TO_SELF || event->origin == NULL)
 		return refuse_other(event);
 	asking->event = event;
+	asking->waits = state;
 	error = take_query(asking, event->payload);
 	if (error != STANZA_OK)
 		return event_reject(event, error, NULL);

@@ -276,6 +276,30 @@ def test_big_pages_are_bounded():
     b.close()
 
 
+def test_who_asks_faster_than_it_reads_is_not_closed():
+    a, b = pair()
+    for i in range(40):
+        say(a, bare(b.jid), f"{i} " + "x" * 20000)
+    a.barrier(60)
+    for i in range(25):
+        a.send(f"<iq type='set' id='q{i}'>{query_xml(f'q{i}')}</iq>")
+    time.sleep(1)
+    before, seen, fins = relay.rss_kib(), 0, []
+    while len(fins) < 25:
+        e = a.read(30)
+        seen += e.tag == CLIENT + "message"
+        if e.tag == CLIENT + "iq":
+            fins.append(e.get("id"))
+    equal(fins, [f"q{i}" for i in range(25)], "all, in order")
+    check(seen >= 25 * 13, f"{seen} results")
+    for i in range(25):
+        a.send(f"<iq type='set' id='q{i}'>{query_xml(f'q{i}')}</iq>")
+    time.sleep(0.3)
+    a.drop()                # and one that goes with all of that waiting
+    b.close()
+    check(relay.rss_kib() - before < 16384 or SANITIZED, f"{relay.rss_kib() - before} KiB more")
+
+
 def test_preferences():
     a, b = pair()
     c = login(relay, relay.user())
