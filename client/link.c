@@ -215,19 +215,31 @@ copy_element(struct arena *arena, xmpp_stanza_t *from)
 
 /* -- what the library calls -------------------------------------------------------------------------------- */
 
-/* Bytes that have left the kernel for the library. */
 static uint64_t
-consumed(const struct link *link)
+unread(const struct link *link)
+{
+	int bytes = 0;
+
+	return ioctl(link->fd, FIONREAD, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+/* Bytes that have left the kernel for the library. More may come between the kernel's two answers: the order of asking
+ * decides whether that counts as consumed (`most`) or not. Nothing that was not consumed may be held against the relay, so
+ * marks are set by the most and judged by the least. */
+static uint64_t
+consumed(const struct link *link, bool most)
 {
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
-	int unread = 0;
+	uint64_t before, waiting;
 
-	if (link->fd < 0 || getsockopt(link->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+	if (link->fd < 0)
 		return 0;
-	if (ioctl(link->fd, FIONREAD, &unread) != 0 || unread < 0)
-		unread = 0;
-	return info.tcpi_bytes_received - (uint64_t)unread;
+	before = most ? unread(link) : 0;
+	if (getsockopt(link->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+		return 0;
+	waiting = most ? before : unread(link);
+	return info.tcpi_bytes_received > waiting ? info.tcpi_bytes_received - waiting : 0;
 }
 
 static int
@@ -256,7 +268,7 @@ on_element(xmpp_conn_t *conn, xmpp_stanza_t *stanza, void *userdata)
 		link->expecting_tls = true;
 	*link->last = got;
 	link->last = &got->next;
-	link->mark = consumed(link);
+	link->mark = consumed(link, true);
 	return 1;
 }
 
@@ -395,7 +407,7 @@ pump(struct link *link)
 {
 	for (int i = 0; i < ROUNDS && !link->closed && !link->over; i++)
 		xmpp_run_once(link->ctx, 0);
-	if (!link->closed && !link->over && consumed(link) > link->mark + ELEMENT_MAX)
+	if (!link->closed && !link->over && consumed(link, false) > link->mark + ELEMENT_MAX)
 		meter_over(link, "one stanza of more than 1 MiB");
 }
 

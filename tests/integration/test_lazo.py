@@ -305,6 +305,19 @@ def test_output_that_cannot_be_written_keeps_it_new():
     beto.equal_bodies(["no te pierdas"])
 
 
+def test_what_comes_while_the_kernel_is_asked():
+    """As if 8 KiB had come between the kernel's two answers about how much came: not held against the relay."""
+    if SANITIZED:
+        skip("LeakSanitizer does not run under strace")
+    import subprocess
+    argv = ["strace", "-f", "-o", "/dev/null", "-e", "trace=ioctl", "-e", "inject=ioctl:poke_exit=@arg3=00200000"]
+    if subprocess.run([*argv, "true"], capture_output=True).returncode != 0:
+        skip("strace may not trace here")
+    done = subprocess.run([*argv, LAZO, "--home", ana.dir, "sync"], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=60)
+    equal(done.returncode, 0, done.stderr)
+
+
 def test_stdin_closed():
     import subprocess
     done = subprocess.run(f'"{LAZO}" --home "{ana.dir}" status <&-', shell=True, capture_output=True)
