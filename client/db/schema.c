@@ -42,6 +42,7 @@ static const char messages[] =
     " trust INTEGER NOT NULL, device INTEGER NOT NULL, unreadable INTEGER NOT NULL, sent INTEGER NOT NULL,"
     " reason TEXT NOT NULL, markable INTEGER NOT NULL);"
     "CREATE INDEX message_peer ON message(account, peer, id);"
+    "CREATE INDEX message_sent ON message(account, peer) WHERE sent <> 0;" /* whom we ever wrote to */
     "CREATE INDEX message_origin ON message(account, origin_id) WHERE origin_id IS NOT NULL;"
     "CREATE INDEX message_stanza ON message(account, stanza_id) WHERE stanza_id IS NOT NULL;"
     "CREATE VIRTUAL TABLE words USING fts5(body, content='message', content_rowid='id',"
