@@ -101,6 +101,7 @@ def context(ca=None, alpn=None, versions=None):
 class Stream:
     def __init__(self, relay, direct=False, tls_context=None, host=None, timeout=10, auto_pong=True, port=None):
         self.relay, self.host, self.timeout, self.auto_pong = relay, host or relay.host, timeout, auto_pong
+        self.pongs = 0              # pings of the relay that were answered
         self.inbox = []             # read, but passed over by a wait
         self.header = None          # attributes of the last stream header
         self.received = b""         # all plaintext bytes, for tests of the bytes themselves
@@ -198,6 +199,7 @@ class Stream:
                     and element.find(PING + "ping") is not None:
                 to = f" to={quoteattr(element.get('from'))}" if element.get("from") else ""
                 self.send(f"<iq type='result' id={quoteattr(element.get('id'))}{to}/>")
+                self.pongs += 1
                 continue
             return element
 
