@@ -109,7 +109,9 @@ event_new(struct router *router, struct session *origin, struct slot *slot, stru
 	router->events = body;
 	if (origin != NULL) {
 		body->event.sender = account_ref(origin->account);
-		body->event.from = origin->jid;
+		body->event.from = (struct jid){ arena_strdup(arena, origin->jid.node),
+						 arena_strdup(arena, origin->jid.domain),
+						 arena_strdup(arena, origin->jid.resource) };
 		join_session(body, origin);
 	}
 	return &body->event;
