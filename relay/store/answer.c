@@ -12,6 +12,7 @@
 #include <string.h>
 #include "proto/arena.h"
 #include "proto/mem.h"
+#include "proto/mem.h"
 
 enum { MESSAGES_BYTES = 4 << 20 }; /* read.h: an answer of messages ends behind so many */
 
@@ -68,7 +69,7 @@ take_keys(struct stmt *stmt, int n, struct scram_keys *keys)
 /* ---- account, keys */
 
 static enum db_result
-answer_keys(struct db *db, struct question *q, int64_t *id_r)
+answer_head(struct db *db, struct question *q, int64_t *id_r)
 {
 	struct stmt *stmt = db_ask(db, SQL_READ_ACCOUNT, v_text(q->node));
 	enum db_result result = db_next(db, stmt);
@@ -89,11 +90,41 @@ answer_keys(struct db *db, struct question *q, int64_t *id_r)
 }
 
 static enum db_result
+keys_of(struct db *db, const char *node, struct scram_keys *keys, bool *found_r)
+{
+	struct stmt *stmt = db_ask(db, SQL_READ_KEYS, v_text(node));
+	enum db_result result = db_next(db, stmt);
+
+	*found_r = result == DB_ROW;
+	if (result != DB_ROW)
+		return result;
+	take_keys(stmt, 0, keys);
+	db_end(stmt);
+	return DB_OK;
+}
+
+/* Who asks is a stranger, and how long it takes must not tell who has an account (attack S8): for every name one row is
+ * found and one is not. */
+static enum db_result
 answer_keys_alone(struct db *db, struct question *q)
 {
-	int64_t id;
+	struct stmt *stmt = db_ask0(db, SQL_READ_SOME_NODE);
+	enum db_result result = db_next(db, stmt);
+	struct scram_keys other;
+	char *some = NULL;
+	bool found;
 
-	return answer_keys(db, q, &id);
+	if (result == DB_ROW) {
+		some = arena_strdup(q->arena, col_text(stmt, 0));
+		db_end(stmt);
+		result = DB_OK;
+	}
+	if (result == DB_OK)
+		result = keys_of(db, q->node, &q->view.account.keys, &q->view.exists);
+	if (result == DB_OK && some != NULL)
+		result = keys_of(db, q->view.exists ? "" : some, &other, &found);
+	cleanse(&other, sizeof other);
+	return result;
 }
 
 static enum db_result
@@ -135,7 +166,7 @@ answer_account(struct db *db, struct question *q)
 	enum db_result result = db_run0(db, SQL_BEGIN_READ);
 
 	if (result == DB_OK)
-		result = answer_keys(db, q, &id);
+		result = answer_head(db, q, &id);
 	if (result == DB_OK && q->view.exists)
 		result = answer_roster(db, q, id);
 	if (result == DB_OK && q->view.exists)
