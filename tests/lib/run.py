@@ -267,6 +267,8 @@ def programs(ctx, only, is_long):
                 continue        # the two do not go together, and the sanitizers see what it would see
             if path.is_file() and os.access(path, os.X_OK) and path.suffix in ("", ".py") and wanted(name, only):
                 found.append((name, [str(path)], slow if is_long else quick))
+    if is_long and wanted("lint", only):
+        found.append(("lint", [str(ctx.src / "scripts/lint")], 7200))
     return found
 
 
