@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -42,6 +43,8 @@ check_home(struct findings *findings)
 	struct statvfs space;
 	struct stat st;
 	unsigned long long free_mb = 0;
+	char *damage = NULL;
+	bool whole;
 
 	if (stat(app->home.data, &st) == 0)
 		found(findings, "home", (st.st_mode & 077) == 0, EX_CONFIG,
@@ -51,8 +54,11 @@ check_home(struct findings *findings)
 		free_mb = (unsigned long long)space.f_bavail * space.f_frsize >> 20;
 	found(findings, "space", free_mb >= SPACE_MIN_MB, EX_IOERR,
 	    arena_printf(app->arena, _("Free space on the disk: %llu MB."), free_mb), _("Make room on the disk."));
-	found(findings, "database", db_error(app->db) == NULL, EX_IOERR,
-	    db_error(app->db) == NULL ? _("The messages can be read.") : db_error(app->db), _("Check the disk."));
+	whole = db_check(app->db, &damage);
+	found(findings, "database", whole, EX_IOERR,
+	    whole ? _("The messages can be read.") : arena_printf(app->arena, "%s [%s]",
+	    _("The messages on this disk cannot be read or written."), damage != NULL ? damage : ""), _("Check the disk."));
+	free(damage);
 }
 
 /* Builds are younger than what a clock without a battery shows. */

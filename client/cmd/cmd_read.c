@@ -1,7 +1,8 @@
 /*
  * cmd_read.c -- lazo read: what came, each once; the cursor moves only after the output was written and flushed.
  *
- * Each account has its cursor; without --account all of them count and move.
+ * Each account has its cursor; without --account all of them count and move. Whoever moves cursors holds the lock "read", so
+ * that two at once do not show the same message.
  */
 #include "config.h"
 
@@ -13,7 +14,7 @@
 #include "client/outbox.h"
 #include "client/text.h"
 
-enum { PAGE = 500 };
+enum { PAGE = 500, LOCK_WAIT_MS = 30000 };
 
 /* The cursors of the accounts that are meant, as they were when we began. */
 struct reading {
@@ -115,6 +116,7 @@ run(struct app *app, const struct args *args)
 	const char *since = args_value(args, "since");
 	struct reading reading = { .fresh = since == NULL, .moving = since == NULL && !args_flag(args, "peek") };
 	struct history_query query = { .received_only = true, .limit = PAGE };
+	struct db_lock *lock = NULL;
 	int code = app_account(app);
 	size_t shown = 0, count;
 	long long number = 0;
@@ -126,13 +128,18 @@ run(struct app *app, const struct args *args)
 	if (args->count > 0 && (query.peer = app_person(app, args->at[0], &code)) == NULL)
 		return code;
 	query.account = app->account_option != NULL ? app->account.id : 0;
-	load_cursors(app, &reading);
-	query.since = since != NULL ? number : least_cursor(&reading);
 	if (query.peer != NULL)
 		reading.moving = false; /* one person's messages: the others' stay new */
+	if (reading.moving && (lock = db_lock(app->db, "read", LOCK_WAIT_MS)) == NULL) {
+		out_error("busy", "", _("Another lazo read is showing the new messages just now."));
+		return EX_TEMPFAIL;
+	}
+	load_cursors(app, &reading);
+	query.since = since != NULL ? number : least_cursor(&reading);
 	do
 		count = page(app, &query, &reading, &shown, &code);
 	while (code == EX_OK && count == PAGE);
+	db_unlock(&lock);
 	if (code == EX_OK && db_error(app->db) != NULL)
 		code = app_disk(app, db_error(app->db));
 	if (code == EX_OK && shown == 0)

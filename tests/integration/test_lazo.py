@@ -2,6 +2,7 @@
 """lazo as people use it: two homes and one relay, one of them offline; every verb, its words, its exit codes."""
 import os
 import re
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -316,6 +317,33 @@ def test_what_comes_while_the_kernel_is_asked():
     done = subprocess.run([*argv, LAZO, "--home", ana.dir, "sync"], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=60)
     equal(done.returncode, 0, done.stderr)
+
+
+def test_two_reads_at_once_show_each_message_once():
+    import subprocess
+    for i in range(20):
+        ana.send(beto.jid, f"para uno solo {i}", "--offline", status=EX_TEMPFAIL)
+    ana.run("sync", status=0)
+    beto.run("sync", status=0)
+    readers = [subprocess.Popen([LAZO, "--home", beto.dir, "read", "--json"], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(6)]
+    shown = "".join(r.communicate(timeout=60)[0] for r in readers)
+    equal([r.returncode for r in readers], [0] * 6)
+    equal([shown.count(f'"para uno solo {i}"') for i in range(20)], [1] * 20)
+
+
+def test_a_damaged_database_is_said_in_words():
+    damaged = Home(relay, ana.jid)
+    shutil.copytree(ana.dir, damaged.dir)
+    equal([c["ok"] for c in damaged.json("doctor", "--offline") if c["check"] == "database"], [True])
+    file = damaged.dir / "lazo.db"
+    size = file.stat().st_size // 4096
+    with open(file, "r+b") as f:            # the schema stays: what was written last is gone
+        for page in range(size // 2, size):
+            f.seek(page * 4096)
+            f.write(b"\xff" * 4096)
+    done = damaged.run("doctor", "--offline", status=74)
+    check("PROBLEM  The messages on this disk cannot be read" in done.stdout and "Check the disk" in done.stdout, done.stdout)
 
 
 def test_stdin_closed():
