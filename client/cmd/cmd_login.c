@@ -130,8 +130,10 @@ settle(struct app *app, const struct sync_settings *settings, const struct sync_
 	if (!result->logged_in)
 		return code;
 	if (app->json)
-		out_json(json_pack("{s:s, s:b, s:i, s:i}", "account", app->account.jid, "logged_in", 1, "received",
-		    (int)result->received, "unreadable", (int)result->unreadable));
+		out_json(json_pack("{s:s, s:b, s:i, s:i, s:I, s:I, s:I}", "account", app->account.jid, "logged_in", 1, "received",
+		    (int)result->received, "unreadable", (int)result->unreadable, "bytes_sent",
+		    (json_int_t)result->bytes_out, "bytes_received", (json_int_t)result->bytes_in, "milliseconds",
+		    (json_int_t)result->took_ms));
 	else
 		out(_("Logged in as %s.\n"), text_line(app->arena, app->account.jid));
 	return code;
