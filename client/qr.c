@@ -16,7 +16,7 @@
 #endif
 #include "proto/mem.h"
 
-enum { QUIET = 4 /* modules of margin (ISO 18004, 6.3.8) */, SVG_MODULE = 4, PIXELS_MAX = 25 * 1000 * 1000 };
+enum { QUIET = 4 /* modules of margin (ISO 18004, 6.3.8) */, SVG_MODULE = 8, SVG_GAP = 24 /* modules between codes */, PIXELS_MAX = 25 * 1000 * 1000 };
 
 static QRcode *
 encode(const char *text)
@@ -61,17 +61,19 @@ qr_terminal(struct buf *out, const char *text, int columns, int rows)
 }
 
 /* One path a code: a square for each dark module. */
+/* In pixels, one rectangle a run: a reader that scales or smooths leaves no seams between modules. */
 static void
 svg_code(struct buf *out, const QRcode *code, int top)
 {
-	buf_adds(out, "<path d=\"");
 	for (int y = 0; y < code->width; y++) {
-		for (int x = 0; x < code->width; x++) {
+		for (int x = 0, run; x < code->width; x += run) {
+			for (run = 1; x + run < code->width && dark(code, x, y) == dark(code, x + run, y);)
+				run++;
 			if (dark(code, x, y))
-				buf_printf(out, "M%d %dh1v1h-1z", x + QUIET, y + QUIET + top);
+				buf_printf(out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n",
+				    (x + QUIET) * SVG_MODULE, (y + QUIET + top) * SVG_MODULE, run * SVG_MODULE, SVG_MODULE);
 		}
 	}
-	buf_adds(out, "\"/>\n");
 }
 
 bool
@@ -87,15 +89,16 @@ qr_svg(struct buf *out, const char *const *texts, int count)
 		}
 		int size = code->width + 2 * QUIET;
 		svg_code(&codes, code, top);
-		top += size;
+		top += size + SVG_GAP;
 		width = size > width ? size : width;
 		QRcode_free(code);
 	}
+	top -= SVG_GAP;
 	buf_printf(
 	    out,
 	    "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\""
 	    " shape-rendering=\"crispEdges\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
-	    width * SVG_MODULE, top * SVG_MODULE, width, top);
+	    width * SVG_MODULE, top * SVG_MODULE, width * SVG_MODULE, top * SVG_MODULE);
 	buf_add(out, codes.data, codes.len);
 	buf_adds(out, "</svg>\n");
 	buf_free(&codes);
