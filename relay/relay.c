@@ -105,6 +105,7 @@ apply(struct relay *relay)
 	relay->host.plain = conf->plain;
 	relay->host.logins = conf->limit_logins;
 	relay->host.rate = conf->limit_rate_client;
+	relay->host.resume = conf->resume;
 	for (size_t i = 0; i < relay->port_count; i++)
 		listener_limit(relay->ports[i].listener, conf->limit_connections_ip);
 }

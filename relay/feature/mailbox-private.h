@@ -52,6 +52,12 @@ void mailbox_ping_behind_row(struct session *session, bool first); /* live; firs
 void mailbox_ping_behind_end(struct session *session); /* of a flush; when another is out, behind its answer */
 void mailbox_confirmed(struct session *session);       /* the ping was answered */
 void mailbox_acked(struct session *session, uint64_t upto); /* the client says <a/>: stream_owner.acked */
+void mailbox_confirm_upto(struct session *session, uint64_t upto); /* the rows that it counts */
 void mailbox_note_device(struct session *session);     /* mailbox = device: it is there */
+
+/* ---- mailbox_resume.c ---- */
+bool mailbox_is_away(const struct session *session); /* nothing is sent to it now */
+void mailbox_missed(struct session *session, int64_t id); /* a row for it while it is */
+void mailbox_resumed(struct session *session, uint64_t upto);
 
 #endif

@@ -48,7 +48,7 @@ send_row(struct session *session, int64_t id, int64_t received, const char *body
 	mailbox_remember(session->mailbox, id, UINT64_MAX);
 	store_stanza_id(router_store(session->router), id, text);
 	log_info(&session->log, "%s delivered", text);
-	session_send_bytes(session, buf.data, buf.len); /* may close it; may send others ahead (quiet.h) */
+	session_send_row(session, buf.data, buf.len); /* may close it; may send others ahead (quiet.h) */
 	if (!session->gone)
 		session->mailbox->rows[session->mailbox->count - 1].sent = stream_sent(session->stream);
 	buf_free(&buf);
@@ -101,6 +101,13 @@ rows_read(void *arg, bool failed, const struct message_row *rows, size_t count)
 		return;
 	}
 	mailbox->reading = false;
+	if (mailbox_is_away(session)) { /* goes on when it is back */
+		mailbox->anew = false;
+		mailbox->state = MAILBOX_PAUSED;
+		stream_barrier(session->stream, false);
+		session_unref(&session);
+		return;
+	}
 	if (mailbox->anew) {
 		mailbox->anew = false;
 		mailbox_flush(session);
@@ -130,6 +137,10 @@ mailbox_flush(struct session *session)
 {
 	struct mailbox *mailbox = session->mailbox;
 
+	if (mailbox_is_away(session)) {
+		mailbox->state = MAILBOX_PAUSED;
+		return;
+	}
 	mailbox->state = MAILBOX_FLUSH;
 	mailbox->again = false;
 	if (mailbox->reading) {
@@ -151,6 +162,10 @@ mailbox_deliver(struct session *session, int64_t id, const char *body, size_t le
 
 	if (session->gone)
 		return;
+	if (mailbox_is_away(session)) {
+		mailbox_missed(session, id);
+		return;
+	}
 	mailbox = mailbox_of(session);
 	first = mailbox->count == mailbox->covered;
 	if (mailbox->state == MAILBOX_LIVE && mailbox->count < MAILBOX_LIVE_MOST &&
@@ -177,7 +192,8 @@ mailbox_sent(struct session *session, int64_t id)
 	struct mailbox *mailbox;
 
 	/* What a device has is told by the highest id it confirmed: a page may begin anywhere. */
-	if (session->gone || !session_is_eligible(session) || mailbox_is_per_device(session))
+	if (session->gone || mailbox_is_away(session) || !session_is_eligible(session) ||
+	    mailbox_is_per_device(session))
 		return;
 	mailbox = mailbox_of(session);
 	if (mailbox->count >= MAILBOX_LIVE_MOST || mailbox_is_unconfirmed(mailbox, id))
@@ -240,7 +256,7 @@ on_closed(struct event *event, void *state)
 	(void)state;
 	if (mailbox == NULL)
 		return PASS;
-	if (mailbox->count > 0) {
+	if (mailbox->count > 0 || mailbox->state != MAILBOX_LIVE) {
 		count = session_row(session->account, row);
 		for (size_t i = 0; i < count; i++) {
 			if (row[i] != session && session_is_eligible(row[i]) && !mailbox_of(row[i])->no_flush)
@@ -280,6 +296,13 @@ on_acked(void *state, struct session *session, uint64_t upto)
 	mailbox_acked(session, upto);
 }
 
+static void
+on_resumed(void *state, struct session *session, uint64_t upto)
+{
+	(void)state;
+	mailbox_resumed(session, upto);
+}
+
 static const struct iq_handler handlers[] = {
 	{ "mailbox", NS_CUSTODY, ON_SET, TO_SELF | TO_HOST, on_mailbox },
 	{ 0 },
@@ -298,4 +321,5 @@ const struct feature feature_mailbox = {
 	.iq = handlers,
 	.hooks = hooks,
 	.acked = on_acked,
+	.resumed = on_resumed,
 };

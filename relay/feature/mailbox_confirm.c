@@ -109,7 +109,7 @@ mailbox_ping(struct session *session)
 	struct arena *arena;
 	struct xml *iq;
 
-	if (session->gone || mailbox_is_asking(mailbox) ||
+	if (session->gone || mailbox_is_away(session) || mailbox_is_asking(mailbox) ||
 	    (mailbox->count == 0 && mailbox->state != MAILBOX_PAUSED))
 		return;
 	mailbox->covered = mailbox->count;
@@ -318,18 +318,33 @@ mailbox_confirmed(struct session *session)
 	go_on(session);
 }
 
+static size_t
+counted_by(const struct mailbox *mailbox, uint64_t upto)
+{
+	size_t count = 0;
+
+	while (count < mailbox->count && mailbox->rows[count].sent > 0 && mailbox->rows[count].sent <= upto)
+		count++;
+	return count;
+}
+
+void
+mailbox_confirm_upto(struct session *session, uint64_t upto)
+{
+	confirm_first(session, counted_by(session->mailbox, upto));
+}
+
 void
 mailbox_acked(struct session *session, uint64_t upto)
 {
 	struct mailbox *mailbox = session->mailbox;
 	bool asked;
-	size_t count = 0;
+	size_t count;
 
 	if (mailbox == NULL || mailbox->ping[0] != '\0') /* then its answer comes first */
 		return;
 	asked = mailbox->asked;
-	while (count < mailbox->count && mailbox->rows[count].sent > 0 && mailbox->rows[count].sent <= upto)
-		count++;
+	count = counted_by(mailbox, upto);
 	if (!asked && count == 0)
 		return;
 	mailbox->asked = false;

@@ -92,6 +92,8 @@ struct feature {
 	/* A session's client has handled the first `upto` stanzas that it was sent under stream management
 	 * (stream.h); also when that is not news. */
 	void (*acked)(void *state, struct session *session, uint64_t upto);
+	/* A session goes on with another stream; its client has handled the first `upto` of the former numbers. */
+	void (*resumed)(void *state, struct session *session, uint64_t upto);
 	/* Something about an account changed and is committed: a contact's subscription (contact bare JID
 	 * text, flags before and after). */
 	void (*roster_changed)(void *state, struct account *account, const char *contact, unsigned before, unsigned after);

@@ -123,6 +123,7 @@ bool dispatch_address(struct event *event); /* fill to and scope from the stanza
 void *session_bound(void *arg, struct stream *stream, struct arena *arena, const char *node,
     const char *resource, const char **resource_r, enum stanza_error *error_r);
 void session_closed(void *session);
+void session_resumed(void *session, struct stream *stream, uint64_t upto);
 
 /* ---- router.c ---- */
 /* Hold its stream while the store is full. */

@@ -302,6 +302,7 @@ const struct stream_owner router_stream_owner = {
 	.features = on_features,
 	.closed = session_closed,
 	.acked = on_acked,
+	.resumed = session_resumed,
 };
 
 /* ---- what others ask ---- */

@@ -54,8 +54,8 @@ session_unref(struct session **session_p)
 	free(session);
 }
 
-void
-session_send_bytes(struct session *session, const char *bytes, size_t len)
+static void
+send_by(struct session *session, void (*send)(struct stream *, const char *, size_t), const char *bytes, size_t len)
 {
 	if (session->stream == NULL)
 		return;
@@ -68,7 +68,19 @@ session_send_bytes(struct session *session, const char *bytes, size_t len)
 		session_close(session, STREAM_RESOURCE_CONSTRAINT, "you do not read what you are sent");
 		return;
 	}
-	stream_send_bytes(session->stream, bytes, len);
+	send(session->stream, bytes, len);
+}
+
+void
+session_send_bytes(struct session *session, const char *bytes, size_t len)
+{
+	send_by(session, stream_send_bytes, bytes, len);
+}
+
+void
+session_send_row(struct session *session, const char *bytes, size_t len)
+{
+	send_by(session, stream_send_row, bytes, len);
 }
 
 void
@@ -185,6 +197,34 @@ session_closed(void *arg)
 	session_unref(&session);
 }
 
+void
+session_resumed(void *arg, struct stream *stream, uint64_t upto)
+{
+	struct session *session = session_ref(arg);
+	const struct router *router = session->router;
+
+	session->stream = stream;
+	snprintf(session->log.id, sizeof session->log.id, "%s", stream_id(stream));
+	quiet_set(session, false); /* XEP-0352 5.2 */
+	for (size_t i = 0; !session->gone && i < router->feature_count; i++)
+		if (router->features[i]->resumed != NULL)
+			router->features[i]->resumed(router->states[i], session, upto);
+	session_unref(&session);
+}
+
+/* A client that never takes up its lost sessions must not be kept out by them: the oldest goes. */
+static void
+make_room(struct account *account)
+{
+	struct session *oldest = NULL;
+
+	for (struct session *at = account->sessions; at != NULL; at = at->next)
+		if (at->stream != NULL && stream_is_away(at->stream))
+			oldest = at;
+	if (oldest != NULL)
+		session_close(oldest, STREAM_OK, NULL);
+}
+
 static size_t
 count_sessions(const struct account *account)
 {
@@ -244,6 +284,8 @@ session_bound(void *arg, struct stream *stream, struct arena *arena, const char 
 		log_info(&old->log, "replaced by a new session of the same resource");
 		session_close(old, STREAM_CONFLICT, "this resource has logged in again");
 	}
+	if (count_sessions(account) >= SESSION_MOST)
+		make_room(account);
 	if (account_is_absent(account) || count_sessions(account) >= SESSION_MOST) {
 		*error_r = account_is_absent(account) ? STANZA_NOT_ALLOWED : STANZA_RESOURCE_CONSTRAINT;
 		account_unref(&account);

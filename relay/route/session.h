@@ -62,6 +62,8 @@ void session_unref(struct session **session);
  * gone. A peer that lets more than SESSION_QUEUED_MOST bytes lie is closed (resource-constraint). */
 void session_send(struct session *session, const struct xml *stanza);
 void session_send_bytes(struct session *session, const char *bytes, size_t len); /* as stream_send_bytes */
+/* The same of a mailbox row, which can be read again (stream_send_row). */
+void session_send_row(struct session *session, const char *bytes, size_t len);
 /* Ends it: a stream error, unavailable presence to all who saw it. At once out of the account's list. */
 void session_close(struct session *session, enum stream_error error, const char *text);
 /* Eligible for a message to the bare JID (RFC 6121 8.5.2.1.1): available with priority not negative. */

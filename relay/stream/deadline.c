@@ -40,6 +40,9 @@ phase_over(struct stream *stream)
 	if (stream->state == STATE_TLS || stream->state == STATE_CLOSING) {
 		log_info(&stream->log, stream->state == STATE_TLS ? "closed: no TLS in time" : "closed: the peer did not");
 		stream_drop(stream);
+	} else if (stream->state == STATE_AWAY) {
+		log_info(&stream->log, "closed: did not come back in time");
+		stream_drop(stream);
 	} else if (stream->peer_closed) { /* what is still unhandled does not keep it */
 		stream_close(stream, STREAM_OK, NULL);
 	} else {
@@ -50,7 +53,8 @@ phase_over(struct stream *stream)
 static void
 stanza_over(struct stream *stream)
 {
-	stream_close(stream, STREAM_CONNECTION_TIMEOUT, "Half a stanza came and no more.");
+	if (!resume_away(stream))
+		stream_close(stream, STREAM_CONNECTION_TIMEOUT, "Half a stanza came and no more.");
 }
 
 static void
@@ -73,7 +77,7 @@ deadline_fired(void *arg)
 	static void (*const over[STREAM_DEADLINES])(struct stream *) = {
 		[DEADLINE_PHASE] = phase_over, [DEADLINE_STANZA] = stanza_over, [DEADLINE_RATE] = stream_later,
 		[DEADLINE_LOGIN] = sasl_waited, [DEADLINE_KEEPALIVE] = keepalive,
-		[DEADLINE_ACK] = smacks_waited,
+		[DEADLINE_ACK] = smacks_waited, [DEADLINE_ASK] = resume_waited,
 	};
 	struct stream *stream = arg;
 	int64_t now = now_mono();

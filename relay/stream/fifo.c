@@ -83,6 +83,12 @@ fifo_leave(struct fifo **fifo)
 }
 
 void
+fifo_move(struct fifo *fifo, struct stream *stream)
+{
+	fifo->stream = stream;
+}
+
+void
 fifo_hold(struct fifo *fifo, bool held)
 {
 	fifo->held = held;

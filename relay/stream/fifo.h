@@ -25,6 +25,9 @@ struct fifo *fifo_new(const struct fifo_owner *owner, struct stream *stream);
 /* The stream is gone. Frees itself when the last slot is handled. */
 void fifo_leave(struct fifo **fifo);
 
+/* Another stream goes on with it. */
+void fifo_move(struct fifo *fifo, struct stream *stream);
+
 struct slot *fifo_add(struct fifo *fifo);
 size_t fifo_unhandled(const struct fifo *fifo);
 /* Tell `handled` when all that is here now has been. */

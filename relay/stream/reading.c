@@ -54,7 +54,7 @@ reading_init(struct stream *stream)
 static bool
 is_blocked(const struct stream *stream)
 {
-	return stream->state >= STATE_CLOSING || stream->restart != RESTART_NONE || stream->holds > 0 ||
+	return stream->state >= STATE_AWAY || stream->yielding || stream->resuming[0] != '\0' || stream->restart != RESTART_NONE || stream->holds > 0 ||
 	    stream->stopping || stream_queued(stream) > STREAM_QUEUE_PAUSE || sasl_is_busy(stream) ||
 	    fifo_is_undecided(stream->fifo) ||
 	    fifo_unhandled(stream->fifo) >= STREAM_UNHANDLED_MOST;

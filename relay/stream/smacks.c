@@ -7,10 +7,9 @@
  * ms with what is handled by then, and again when it is. Our own <r/> are sent for those above who wait for
  * an acknowledgement (stream_ask).
  *
- * Never: repeats a stanza by itself. What was sent and not acknowledged is the mailbox's.
- * DIAGNOSTICS: <failed/> unexpected-request before binding, feature-not-implemented for <resume/>;
- * policy-violation for a second <enable/> (section 3); undefined-condition with <handled-count-too-high/>
- * (section 6); policy-violation for <a/> without a number.
+ * What was sent and not acknowledged is the mailbox's and, for sessions that may be taken up again, resume.c's.
+ * DIAGNOSTICS: <failed/> unexpected-request before binding; policy-violation for a second <enable/> (section 3);
+ * undefined-condition with <handled-count-too-high/> (section 6); policy-violation for <a/> without a number.
  */
 #include "config.h"
 
@@ -23,22 +22,18 @@
 #include "proto/mem.h"
 #include "proto/ns.h"
 #include "proto/xml.h"
+#include "relay/stream/smacks-private.h"
 #include "relay/stream/stream-private.h"
 
 enum { ANSWER_WITHIN = 100 /* ms; design 3.1 */ };
 
-struct smacks {
-	struct smacks_count count;
-	size_t before; /* stanzas from before <enable/> that are still unhandled: they do not count */
-	size_t asked;  /* places in the order of stanzas whose <a/> is owed */
-	bool due;      /* one of them was reached in this walk */
-};
-
 void
-smacks_free(struct smacks **smacks)
+smacks_free(struct stream *stream)
 {
-	free(*smacks);
-	*smacks = NULL;
+	if (stream->smacks != NULL)
+		resume_forget(stream, stream->smacks);
+	free(stream->smacks);
+	stream->smacks = NULL;
 }
 
 static void
@@ -121,18 +116,17 @@ take_r(struct stream *stream)
 void
 smacks_sent(struct stream *stream)
 {
-	if (stream->smacks != NULL && stream->io != NULL && stream->state < STATE_CLOSING)
+	if (stream->smacks != NULL && (stream->state == STATE_READY || stream->state == STATE_AWAY))
 		stream->smacks->count.sent++;
 }
 
-static void
-too_high(struct stream *stream, uint32_t h)
+void
+smacks_too_high(struct stream *stream, const struct smacks *smacks, uint32_t h)
 {
 	struct buf more = { .data = NULL };
 
-	buf_printf(&more,
-		   "<handled-count-too-high xmlns='" NS_SM "' h='%" PRIu32 "' send-count='%" PRIu32 "'/>", h,
-		   (uint32_t)stream->smacks->count.sent);
+	buf_printf(&more, "<handled-count-too-high xmlns='" NS_SM "' h='%" PRIu32 "' send-count='%" PRIu32 "'/>", h,
+	    (uint32_t)smacks->count.sent);
 	stream_close_with(stream, STREAM_UNDEFINED_CONDITION, more.data, "That many stanzas were not sent.");
 	buf_free(&more);
 }
@@ -143,12 +137,14 @@ take_a(struct stream *stream, const struct xml *a)
 	struct smacks *smacks = stream->smacks;
 	uint32_t h;
 
-	if (!smacks_parse_h(xml_attr(a, "h"), &h))
+	if (!smacks_parse_h(xml_attr(a, "h"), &h)) {
 		stream_close(stream, STREAM_POLICY_VIOLATION, "h is a number below 2^32.");
-	else if (!smacks_count_acked(&smacks->count, h))
-		too_high(stream, h);
-	else
+	} else if (!smacks_count_acked(&smacks->count, h)) {
+		smacks_too_high(stream, smacks, h);
+	} else {
+		resume_acked(stream);
 		stream->host->owner->acked(stream->session, smacks->count.acked);
+	}
 }
 
 bool
@@ -172,22 +168,31 @@ stream_ask(struct stream *stream)
 
 /* ---- the beginning ---- */
 
-static void
-refuse(struct stream *stream, const char *condition)
+void
+smacks_refuse(struct stream *stream, const char *condition, const struct smacks *known)
 {
 	struct buf out = { .data = NULL };
 
-	buf_printf(&out, "<failed xmlns='" NS_SM "'><%s xmlns='" NS_STANZA_ERRORS "'/></failed>", condition);
+	buf_adds(&out, "<failed xmlns='" NS_SM "'");
+	if (known != NULL)
+		buf_printf(&out, " h='%" PRIu32 "'", known->count.handled);
+	buf_printf(&out, "><%s xmlns='" NS_STANZA_ERRORS "'/></failed>", condition);
 	stream_write(stream, out.data, out.len);
 	buf_free(&out);
 }
 
 static void
-enable(struct stream *stream)
+enable(struct stream *stream, const struct xml *element)
 {
+	const char *resume = xml_attr(element, "resume");
+
 	stream->smacks = xcalloc(1, sizeof *stream->smacks);
+	stream->smacks->last = &stream->smacks->first;
 	stream->smacks->before = fifo_unhandled(stream->fifo);
-	stream_writes(stream, "<enabled xmlns='" NS_SM "'/>");
+	if (stream->host->resume > 0 && resume != NULL && (strcmp(resume, "true") == 0 || strcmp(resume, "1") == 0))
+		resume_enabled(stream);
+	else
+		stream_writes(stream, "<enabled xmlns='" NS_SM "'/>");
 }
 
 void
@@ -196,14 +201,13 @@ smacks_element(struct stream *stream, struct arena *arena, struct xml *element)
 	bool managed = stream->smacks != NULL;
 
 	if (strcmp(element->name, "resume") == 0)
-		refuse(stream,
-		       stream->state == STATE_BIND ? "feature-not-implemented" : "unexpected-request");
+		resume_element(stream, element);
 	else if (strcmp(element->name, "enable") == 0 && managed)
 		stream_close(stream, STREAM_POLICY_VIOLATION, "Stream management is enabled already.");
 	else if (strcmp(element->name, "enable") == 0 && stream->state == STATE_BIND)
-		refuse(stream, "unexpected-request");
+		smacks_refuse(stream, "unexpected-request", NULL);
 	else if (strcmp(element->name, "enable") == 0)
-		enable(stream);
+		enable(stream, element);
 	else if (managed && strcmp(element->name, "r") == 0)
 		take_r(stream);
 	else if (managed && strcmp(element->name, "a") == 0)

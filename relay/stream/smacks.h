@@ -11,8 +11,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct smacks;
-
 struct smacks_count {
 	uint64_t sent;    /* by us, since it was enabled */
 	uint64_t acked;   /* of these; never above `sent` */
@@ -24,7 +22,5 @@ struct smacks_count {
 bool smacks_parse_h(const char *text, uint32_t *h_r);
 /* The peer says h. False: not between what it said before and what was sent; nothing is changed. */
 bool smacks_count_acked(struct smacks_count *count, uint32_t h);
-
-void smacks_free(struct smacks **smacks);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * stream/stream-private.h -- what the files of one client stream share: stream.c (life, state, end, writing), reading.c (bytes to
  * elements), deadline.c (time), negotiate.c (headers, features, STARTTLS), sasl.c (authentication), bind.c (resource binding),
- * smacks.c (stream management), host.c (all streams together).
+ * smacks.c (stream management), resume.c (sessions that outlive a connection), host.c (all streams together).
  */
 #ifndef RELAY_STREAM_STREAM_PRIVATE_H
 #define RELAY_STREAM_STREAM_PRIVATE_H
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "proto/buf.h"
+#include "proto/digest.h"
 #include "relay/log.h"
 #include "relay/net/address.h"
 #include "relay/stream/fifo.h"
@@ -29,6 +30,7 @@ enum stream_state {
 	STATE_SASL,    /* private, not yet known who */
 	STATE_BIND,    /* known who, not yet which resource */
 	STATE_READY,   /* stanzas go to the owner */
+	STATE_AWAY,    /* the connection is lost; the session waits for another (resume.c) */
 	STATE_CLOSING, /* our </stream:stream> is out; what comes in is thrown away */
 	STATE_CLOSED,  /* no connection */
 	STREAM_STATES
@@ -40,6 +42,7 @@ enum stream_deadline {
 	DEADLINE_RATE,      /* reading may go on */
 	DEADLINE_LOGIN,     /* an attempt, or the news of its failure, has waited long enough */
 	DEADLINE_KEEPALIVE, /* nothing was sent for long */
+	DEADLINE_ASK,       /* what is kept has waited long enough for <a/> */
 	DEADLINE_ACK,       /* <r/> has waited long enough for the commit */
 	STREAM_DEADLINES
 };
@@ -87,6 +90,10 @@ struct stream {
 	enum stream_restart restart;
 	uint8_t tries;
 	bool direct, header_sent, feeding, paused, later, released;
+	bool want_ask;    /* <r/> behind this stanza */
+	bool yielding;    /* another stream waits until what was taken here is handled, to take over */
+	char resuming[ID_LEN + 1]; /* such a one: the id of the session; "": not */
+	uint32_t resuming_h;
 	bool peer_closed; /* </stream:stream> came: close when all is handled */
 	bool stopping;    /* system-shutdown when all is handled */
 	bool in_stanza;   /* one was read in this feed */
@@ -135,11 +142,20 @@ void bind_stanza(struct stream *stream, struct arena *arena, struct xml *element
 
 /* smacks.c */
 void smacks_element(struct stream *stream, struct arena *arena, struct xml *element); /* of NS_SM */
+void smacks_free(struct stream *stream);
 void smacks_sent(struct stream *stream);                /* a stanza is being written */
 void smacks_handled(struct stream *stream, bool asked); /* of the stream's fifo */
 void smacks_moved(struct stream *stream);               /* its walk is over: <a/>, when one is due */
 void smacks_waited(struct stream *stream);              /* DEADLINE_ACK */
 void smacks_goodbye(struct stream *stream);             /* the last <a/> */
+
+/* resume.c */
+void resume_keep(struct stream *stream, const char *bytes, size_t len); /* was just counted */
+bool resume_away(struct stream *stream);   /* the connection is lost. False: the session too */
+void resume_sent(struct stream *stream);   /* a stanza has been written */
+void resume_waited(struct stream *stream); /* DEADLINE_ASK */
+void resume_go_on(struct stream *stream);  /* in its turn: take over, or let the one who waits */
+void resume_leave(struct stream *stream);  /* it is over: nobody need wait for it */
 
 /* host.c */
 struct stream_shared {
@@ -148,6 +164,7 @@ struct stream_shared {
 	struct buf out;    /* where stanzas are written out */
 	uint8_t secret[32]; /* of fake salts */
 	struct timer *timer, *trim;
+	size_t kept; /* bytes of sent stanzas, of all streams (resume.c) */
 	unsigned gone; /* connections, since memory was last given back */
 	void (*done)(void *arg);
 	void *done_arg;

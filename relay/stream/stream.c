@@ -24,7 +24,6 @@
 #include "relay/net/io.h"
 #include "relay/net/loop.h"
 #include "relay/net/tls.h"
-#include "relay/stream/smacks.h"
 
 enum {
 	WAIT_TLS = 10 * 1000, /* ms */
@@ -39,7 +38,8 @@ static const unsigned allowed[STREAM_STATES] = {
 	[STATE_TLS] = TO(SASL) | TO(CLOSED), /* nothing can be said in the middle of a handshake */
 	[STATE_SASL] = TO(BIND) | TO(CLOSING) | TO(CLOSED),
 	[STATE_BIND] = TO(READY) | TO(CLOSING) | TO(CLOSED),
-	[STATE_READY] = TO(CLOSING) | TO(CLOSED),
+	[STATE_READY] = TO(AWAY) | TO(CLOSING) | TO(CLOSED),
+	[STATE_AWAY] = TO(CLOSED),
 	[STATE_CLOSING] = TO(CLOSED),
 	[STATE_CLOSED] = 0,
 };
@@ -47,7 +47,7 @@ static const unsigned allowed[STREAM_STATES] = {
 /* Milliseconds that a state may last; 0: for ever, -1: as begun with the state before. */
 static const int phase_ms[STREAM_STATES] = {
 	[STATE_NEW] = WAIT_TLS, [STATE_TLS] = -1, [STATE_SASL] = WAIT_BOUND, [STATE_BIND] = -1,
-	[STATE_READY] = 0, [STATE_CLOSING] = WAIT_CLOSING, [STATE_CLOSED] = 0,
+	[STATE_READY] = 0, [STATE_AWAY] = -1, [STATE_CLOSING] = WAIT_CLOSING, [STATE_CLOSED] = 0,
 };
 
 void
@@ -72,12 +72,14 @@ release(struct stream *stream)
 	if (stream->released)
 		return;
 	stream->released = true;
+	resume_leave(stream);
 	reading_drop(stream);
 	sasl_leave(stream);
 	stream->session = NULL;
 	if (session != NULL)
 		stream->host->owner->closed(session);
-	fifo_leave(&stream->fifo);
+	if (stream->fifo != NULL) /* NULL: another stream has taken it over */
+		fifo_leave(&stream->fifo);
 }
 
 static void
@@ -94,7 +96,7 @@ destroy(struct stream *stream)
 	free(stream->node);
 	free(stream->who);
 	free(stream->lang);
-	smacks_free(&stream->smacks);
+	smacks_free(stream);
 	free(stream);
 	host_stream_gone(host);
 }
@@ -106,7 +108,10 @@ turn(void *arg)
 	bool over;
 
 	stream->later = false;
-	if (stream->state < STATE_CLOSING)
+	resume_go_on(stream);
+	if (stream->state == STATE_AWAY)
+		reading_drop(stream); /* what was not taken is not counted: the client says it again */
+	else if (stream->state < STATE_CLOSING)
 		reading_go_on(stream);
 	over = stream->waiting == NULL && stream->rest.len == 0;
 	if (stream->state < STATE_CLOSING && fifo_unhandled(stream->fifo) == 0 && (over || stream->stopping)) {
@@ -174,7 +179,7 @@ stream_close_with(struct stream *stream, enum stream_error error, const char *mo
 		return;
 	log_info(&stream->log, "closed: %s%s%s", error == STREAM_OK ? "goodbye" : stream_error_name(error),
 	    text == NULL ? "" : ": ", text == NULL ? "" : text);
-	if (stream->state == STATE_TLS) {
+	if (stream->state == STATE_TLS || stream->state == STATE_AWAY) {
 		stream_drop(stream);
 		return;
 	}
@@ -210,13 +215,28 @@ stream_writes(struct stream *stream, const char *text)
 	stream_write(stream, text, strlen(text));
 }
 
+static void
+send_counted(struct stream *stream, const char *bytes, size_t len)
+{
+	stream_write(stream, bytes, len);
+	if (stream_queued(stream) > STREAM_QUEUE_MOST)
+		stream_close(stream, STREAM_RESOURCE_CONSTRAINT, "What was sent is not being read.");
+}
+
+void
+stream_send_row(struct stream *stream, const char *bytes, size_t len)
+{
+	smacks_sent(stream);
+	send_counted(stream, bytes, len);
+}
+
 void
 stream_send_bytes(struct stream *stream, const char *bytes, size_t len)
 {
 	smacks_sent(stream);
-	stream_write(stream, bytes, len);
-	if (stream_queued(stream) > STREAM_QUEUE_MOST)
-		stream_close(stream, STREAM_RESOURCE_CONSTRAINT, "What was sent is not being read.");
+	resume_keep(stream, bytes, len);
+	send_counted(stream, bytes, len);
+	resume_sent(stream);
 }
 
 void
@@ -283,6 +303,8 @@ on_io(void *arg, enum io_event event, const char *bytes, size_t len)
 			stream_later(stream); /* it may have waited for this */
 		break;
 	case IO_CLOSED:
+		if (resume_away(stream))
+			break;
 		if (stream->state < STATE_CLOSING)
 			log_info(&stream->log, "closed: %s", bytes);
 		stream_drop(stream);

@@ -47,6 +47,9 @@ struct stream_owner {
 	void (*closed)(void *session);
 	/* The client says <a/> (XEP-0198): it has handled the first `upto` stanzas of stream_sent(). Also when that is not news. */
 	void (*acked)(void *session, uint64_t upto);
+	/* The session goes on with this stream (XEP-0198 section 5); of what the former one sent, `upto` was handled. What was sent by
+	 * stream_send_row() and is not among these comes again from the owner; stream_sent() has begun anew behind them. */
+	void (*resumed)(void *session, struct stream *stream, uint64_t upto);
 };
 
 /* What all client streams share. Borrowed; outlives them. */
@@ -59,6 +62,7 @@ struct stream_host {
 	void *arg;
 	bool plain;              /* offer SASL PLAIN */
 	int64_t logins;          /* attempts a second and address, then slower */
+	int64_t resume;          /* seconds a session may be taken up again when its connection is lost; 0: it may not */
 	int64_t rate;            /* bytes a second and stream; 0: no limit */
 	void *limiter;           /* stream/host.c's own; made by stream_host_init */
 	struct stream *streams;  /* all of them */
@@ -79,6 +83,10 @@ void stream_accept(struct stream_host *host, int fd, bool direct, void (*on_gone
 void stream_send(struct stream *stream, const struct xml *stanza);
 /* The same element already as bytes (xmlout with outer jabber:client). */
 void stream_send_bytes(struct stream *stream, const char *bytes, size_t len);
+/* The same of a stanza that the owner can send again by itself: it is not kept for a resumption. */
+void stream_send_row(struct stream *stream, const char *bytes, size_t len);
+/* Its connection is lost and may come back: what is sent now is kept, at most 256 KiB. */
+bool stream_is_away(const struct stream *stream);
 size_t stream_queued(const struct stream *stream); /* bytes the peer has not taken */
 /* Stream management (XEP-0198) is enabled: the peer's <a/> comes as stream_owner.acked. */
 bool stream_is_managed(const struct stream *stream);

@@ -408,4 +408,272 @@ def test_a_question_is_answered_soon():
     m.close()
 
 
+# Resumption
+
+RESUME = f"<enable xmlns='{SM_NS}' resume='true'/>"
+
+
+def resumable(jid, **kwargs):
+    m = Managed(relay, jid, enable=RESUME, **kwargs)
+    check(m.enabled.get("resume") in ("true", "1") and len(m.enabled.get("id")) >= 22, ET.tostring(m.enabled).decode())
+    equal(m.enabled.get("max"), "600")
+    return m
+
+
+def at_login(jid):
+    s = Stream(relay, direct=True, auto_pong=False)
+    s.open()
+    s.auth(jid.partition("@")[0])
+    return s
+
+
+def resume(m, h=None, stream=None):
+    """The same session on another connection."""
+    s = stream or at_login(bare(m.s.jid))
+    s.send(f"<resume xmlns='{SM_NS}' previd='{m.enabled.get('id')}' h='{m.h if h is None else h}'/>")
+    answer = s.read()
+    equal(answer.tag, SM + "resumed", ET.tostring(answer).decode())
+    equal(answer.get("previd"), m.enabled.get("id"))
+    s.jid, m.s = m.s.jid, s
+    if h is not None:
+        m.h = h
+    return int(answer.get("h"))
+
+
+def not_resumed(stream, ident, h="0"):
+    stream.send(f"<resume xmlns='{SM_NS}' previd='{ident}' h='{h}'/>")
+    answer = stream.read()
+    equal(answer.tag, SM + "failed")
+    return local(answer[0])
+
+
+def settle():
+    time.sleep(0.2)
+
+
+def test_resumed_goes_on_where_it_was():
+    a, jid = login(relay, relay.user()), relay.user()
+    watcher = login(relay, jid, resource="watcher")
+    m = resumable(jid, resource="walker")
+    settle()
+    watcher.barrier()
+    say(a, jid, "before")
+    m.messages(1)
+    m.wait_asked()
+    m.ack()
+    pending(jid, 0)
+    m.say(bare(a.jid), "mine")
+    m.acked()
+    m.s.drop()
+    settle()
+    say(a, jid, "meanwhile 1")
+    say(a, f"{jid}/walker", "meanwhile 2")
+    a.send(f"<message to='{jid}/walker' type='headline'><body>kept</body></message>")
+    a.barrier()
+    h = resume(m)
+    equal(h, m.sent, "h goes on")
+    got = bodies(m.messages(3))
+    equal(sorted(got), ["kept", "meanwhile 1", "meanwhile 2"])
+    check(got.index("meanwhile 1") < got.index("meanwhile 2"), str(got))
+    m.ack()
+    m.say(bare(a.jid), "mine again")
+    m.acked()
+    equal(text_of(a.message(body="mine again"), CLIENT + "body"), "mine again")
+    pending(jid, 0)
+    gone = [e for e in watcher.barrier() if e.tag == CLIENT + "presence" and e.get("from") == f"{jid}/walker"]
+    equal(gone, [], "others saw nothing of it")
+    for s in (a, watcher, m):
+        s.close()
+
+
+def test_what_was_not_counted_comes_again():
+    a, jid = login(relay, relay.user()), relay.user()
+    m = resumable(jid)
+    for i in range(150):
+        say(a, jid, f"n{i}")
+    m.messages(100)
+    h = m.h - 40
+    first = {}
+    m.s.drop()
+    settle()
+    resume(m, h)
+    # 60 were counted; the 90 others come, in order and without one of the 60.
+    got = m.messages(90)
+    equal(bodies(got), [f"n{i}" for i in range(60, 150)])
+    m.wait_asked()
+    m.ack()
+    pending(jid, 0)
+    # The numbers agree on both sides: one more than was sent is too many.
+    m.acked()
+    m.ack(m.h + 1)
+    equal(m.s.stream_error(), "undefined-condition")
+    a.close()
+
+
+def test_both_directions_cut_at_random():
+    """Cut without notice again and again: nothing is lost and, by the counts alone, nothing comes twice."""
+    a, b = resumable(relay.user()), resumable(relay.user())
+    to = bare(b.s.jid)
+    sent, got = [], []
+    outbox = []             # not acknowledged by the relay, in order
+    base = a.sent           # stanzas that the relay has counted
+
+    def settle_outbox(h):
+        nonlocal base
+        del outbox[:h - base]
+        base = h
+
+    def take(most, seconds):
+        end = time.monotonic() + seconds
+        while most > 0 and time.monotonic() < end:
+            try:
+                came = bodies([b.read(0.1)])
+            except TimeoutError:
+                came = []
+            got.extend(came)
+            most -= len(came)
+            if b.asked:
+                b.asked = 0
+                b.ack()
+    for round in range(30):
+        batch = [f"c{round}-{i}" for i in range(20)]
+        sent += batch
+        outbox += batch
+        for body in batch:
+            say(a.s, to, body)
+        if round % 3 == 0:
+            a.s.drop()
+            settle_outbox(resume(a))
+            for body in outbox:
+                say(a.s, to, body)
+        if round % 4 == 1:
+            take(round % 7 + 1, 1)
+            b.s.drop()
+            resume(b)
+    end = time.monotonic() + 30
+    while len(got) < len(sent) and time.monotonic() < end:
+        take(len(sent) - len(got), 1)
+    equal(got, sent)
+    b.ack()
+    pending(to, 0)
+    for s in (a, b):
+        s.close()
+
+
+def test_only_its_owner_may():
+    """M1."""
+    m, stranger = resumable(relay.user()), relay.user()
+    ident = m.enabled.get("id")
+    s = at_login(stranger)
+    equal(not_resumed(s, ident), "item-not-found", "another account")
+    equal(not_resumed(s, "0" * len(ident)), "item-not-found")
+    equal(not_resumed(s, ""), "item-not-found")
+    equal(not_resumed(s, ident[:-1]), "item-not-found")
+    equal(not_resumed(s, ident, "x"), "bad-request")
+    s.bind()
+    equal(not_resumed(s, ident), "unexpected-request", "after binding")
+    s.close()
+    m.acked()
+    s = Stream(relay, direct=True)
+    s.open()
+    s.send(f"<resume xmlns='{SM_NS}' previd='{ident}' h='0'/>")
+    check(s.stream_error() in ("not-authorized", "unsupported-stanza-type"), "before the login")
+    # A number that cannot be does no harm to the session.
+    s = at_login(bare(m.s.jid))
+    s.send(f"<resume xmlns='{SM_NS}' previd='{ident}' h='{m.h + 100}'/>")
+    equal(s.stream_error(), "undefined-condition")
+    m.acked()
+    m.close()
+    s = at_login(bare(m.s.jid))
+    equal(not_resumed(s, ident), "item-not-found", "a clean end is an end (section 7)")
+    s.bind()
+    s.close()
+
+
+def test_resumed_while_the_old_one_is_open():
+    """M7: the old connection hears conflict; of two that race, the later has it."""
+    a, jid = login(relay, relay.user()), relay.user()
+    m = resumable(jid)
+    old = m.s
+    resume(m)
+    equal(old.stream_error(), "conflict")
+    racers = [at_login(jid) for _ in range(5)]
+    for s in racers:
+        s.send(f"<resume xmlns='{SM_NS}' previd='{m.enabled.get('id')}' h='{m.h}'/>")
+    winners = []
+    for s in [m.s] + racers:
+        try:
+            while True:
+                e = s.read(1)
+                check(e.tag in (SM + "resumed", SM + "r", STREAM + "error"), e.tag)
+        except TimeoutError:
+            winners.append(s)
+        except Closed:
+            pass
+    equal(len(winners), 1)
+    winners[0].jid, m.s = m.s.jid, winners[0]
+    say(a, jid, "to the winner")
+    equal(bodies(m.messages(1)), ["to the winner"])
+    m.ack()
+    pending(jid, 0)
+    a.close()
+    m.close()
+
+
+def test_too_much_while_away():
+    """What is kept is bounded; the session ends, the messages are in the mailbox."""
+    a, jid = login(relay, relay.user()), relay.user()
+    m = resumable(jid, resource="away")
+    m.s.drop()
+    settle()
+    say(a, jid, "safe")
+    for i in range(30):
+        a.send(f"<message to='{jid}/away' type='headline'><body>{'x' * 10000}</body></message>")
+    a.barrier()
+    settle()
+    s = at_login(jid)
+    equal(not_resumed(s, m.enabled.get("id")), "item-not-found")
+    s.bind()
+    available(s)
+    s.message(body="safe")
+    s.drop()
+    a.close()
+
+
+def test_time_is_over():
+    """Unavailable for all, and what waits is offered to the others at once."""
+    short = Relay(authority=relay.authority, resume="1s")
+    a, jid = login(short, short.user()), short.user()
+    watcher = login(short, jid, resource="watcher")
+    m = Managed(short, jid, enable=RESUME, resource="lost")
+    equal(m.enabled.get("max"), "1")
+    watcher.presence(f"{jid}/lost")
+    m.s.drop()
+    settle()
+    say(a, f"{jid}/lost", "for the lost one")
+    a.barrier()
+    equal(bodies(watcher.barrier()), [], "not yet")
+    watcher.presence(f"{jid}/lost", "unavailable", 5)
+    watcher.message(body="for the lost one")
+    never = Relay(authority=relay.authority, resume="0s")
+    n = Managed(never, never.user(), enable=RESUME)
+    equal(n.enabled.get("id"), None)
+    for s in (a, watcher, n):
+        s.close()
+    short.stop()
+    never.stop()
+
+
+def test_many_lost_sessions_keep_nobody_out():
+    jid = relay.user()
+    lost = [resumable(jid, presence=False, resource=f"r{i}") for i in range(20)]
+    for m in lost:
+        m.s.drop()
+    settle()
+    login(relay, jid, resource="new").close()
+    equal(not_resumed(at_login(jid), lost[0].enabled.get("id")), "item-not-found", "the oldest made room")
+    resume(lost[19])
+    lost[19].close()
+
+
 main()

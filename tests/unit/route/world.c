@@ -47,6 +47,18 @@ stream_send(struct stream *stream, const struct xml *stanza)
 	xmlout(&client_of(stream)->out, stanza, NS_CLIENT);
 }
 
+void
+stream_send_row(struct stream *stream, const char *bytes, size_t len)
+{
+	stream_send_bytes(stream, bytes, len);
+}
+
+bool
+stream_is_away(const struct stream *stream)
+{
+	return client_of(stream)->away;
+}
+
 bool
 stream_is_managed(const struct stream *stream)
 {

@@ -28,6 +28,7 @@ struct client {
 	struct fifo *fifo;
 	struct buf out;          /* what it was sent */
 	size_t queued;           /* what stream_queued() says */
+	bool away;               /* what stream_is_away() says */
 	bool managed;            /* XEP-0198: what it is sent is counted */
 	uint64_t sent;
 	int asked;               /* <r/> that it was sent */
