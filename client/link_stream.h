@@ -6,7 +6,10 @@
  *
  * Stream management (XEP-0198 1.6) is our own: nothing is sent before <enabled/>; `acked` is how many of our stanzas the
  * relay has taken responsibility for; what we report as handled is only what the owner said is safe (stream_handled()),
- * in order. Sessions are not resumed: what is not acked stays in the outbox.
+ * in order. Sessions are not resumed, also where the relay offers it (section 5): a sync lasts seconds, resuming would need all
+ * counters and unacknowledged stanzas on disk at every step, and would save one answer of a new session. What is not acked stays
+ * in the outbox and goes again with the same origin-id, by which a relay that cares stores it once; what we did not acknowledge
+ * waits there or is in the archive, and is known here by its stanza-id.
  * Promises the same as link.h and link_sasl.h; each step has its own limit of time.
  */
 #ifndef CLIENT_LINK_STREAM_H

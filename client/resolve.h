@@ -35,6 +35,9 @@ struct endpoint {
 /* `server` is [xmpp://|xmpps://]HOST[:PORT], IPv6 in [], default ports 5222 and 5223. False: not that. */
 bool resolve_server(const char *server, struct target *target_r);
 
+/* The name into the target. False: too long, or no name at all. */
+bool resolve_host(struct target *target, const char *host, size_t len);
+
 /* At most RESOLVE_MAX endpoints into `list`. 0: the trouble says why. `server` NULL: by `domain`. */
 size_t resolve_find(const char *domain, const char *server, int64_t deadline, struct endpoint list[static RESOLVE_MAX],
     struct trouble *trouble);

@@ -1,0 +1,123 @@
+/*
+ * link_sm.c -- stream management of a stream: what the relay took of ours, and what we say that we took. See link_stream.h.
+ *
+ * Nothing is sent between <enable/> and <enabled/>, so both sides begin to count at the same stanza. Counts wrap at 2^32.
+ * DIAGNOSTICS: a count that is no number, or of stanzas never sent, ends the stream.
+ * Spec: XEP-0198 1.6 sections 3, 4.
+ */
+#include "config.h"
+
+#include "client/link_stream-private.h"
+
+#include <string.h>
+
+#include "proto/arena.h"
+#include "proto/ns.h"
+#include "proto/xml.h"
+
+bool
+stream_enable_sm(struct stream *stream)
+{
+	struct arena *arena;
+	struct xml *answer;
+
+	if (!stream->offers_sm)
+		return true;
+	stream_send_element(stream, "enable", NS_SM, NULL);
+	answer = stream_expect(stream, &arena, NULL, NULL, "<enabled/>");
+	if (answer == NULL)
+		return false;
+	stream->managed = xml_is(answer, "enabled", NS_SM);
+	if (!stream->managed && !xml_is(answer, "failed", NS_SM))
+		trouble_set(stream->trouble, FAULT_PROTOCOL, "<%.40s/> instead of <enabled/>", answer->name);
+	arena_free(&arena);
+	return stream->trouble->fault == FAULT_NONE;
+}
+
+void
+stream_want_ack(struct stream *stream)
+{
+	if (stream->managed)
+		stream_send_element(stream, "r", NS_SM, NULL);
+}
+
+uint32_t
+stream_acked(const struct stream *stream)
+{
+	return stream->acked;
+}
+
+uint32_t
+stream_sent(const struct stream *stream)
+{
+	return stream->sent;
+}
+
+static void
+send_a(struct stream *stream)
+{
+	struct arena *arena = arena_new();
+	struct xml *a = xml_new(arena, "a", NS_SM);
+
+	xml_setf(arena, a, "h", "%u", (unsigned)stream->handled);
+	link_send(stream->link, a);
+	arena_free(&arena);
+}
+
+/* A decimal number below 2^32 and nothing else (attack M2). */
+static bool
+parse_h(const char *text, uint32_t *h_r)
+{
+	uint64_t value = 0;
+
+	if (text == NULL || *text == '\0' || strlen(text) > 10)
+		return false;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		value = value * 10 + (uint64_t)(*text - '0');
+	}
+	*h_r = (uint32_t)value;
+	return value <= UINT32_MAX;
+}
+
+/* True: the count grew. */
+static bool
+take_a(struct stream *stream, const struct xml *a)
+{
+	uint32_t h, more;
+
+	if (!parse_h(xml_attr(a, "h"), &h))
+		return trouble_set(stream->trouble, FAULT_PROTOCOL, "<a/> without a count");
+	more = h - stream->acked;
+	if (more > stream->sent - stream->acked)
+		return trouble_set(stream->trouble, FAULT_PROTOCOL, "it acknowledges %u of %u stanzas", h, stream->sent);
+	stream->acked = h;
+	return more > 0;
+}
+
+bool
+stream_take_sm(struct stream *stream, const struct xml *element, bool *grew_r)
+{
+	*grew_r = false;
+	if (!stream->managed)
+		return false;
+	if (xml_is(element, "r", NS_SM)) {
+		send_a(stream);
+		return true;
+	}
+	if (!xml_is(element, "a", NS_SM))
+		return false;
+	*grew_r = take_a(stream, element);
+	return true;
+}
+
+void
+stream_handled(struct stream *stream, bool tell)
+{
+	bool news = stream->handled != stream->received;
+
+	stream->handled = stream->received;
+	if (tell && news && stream->managed)
+		send_a(stream);
+}

@@ -1,0 +1,46 @@
+/*
+ * link_stream-private.h -- one stream, for the files that share it: link_stream.c (life, stanzas), link_login.c (from TCP to
+ * bound), link_sm.c (stream management).
+ */
+#ifndef CLIENT_LINK_STREAM_PRIVATE_H
+#define CLIENT_LINK_STREAM_PRIVATE_H
+
+#include "client/link.h"
+#include "client/link_stream.h"
+#include "client/resolve.h"
+#include "proto/digest.h"
+
+struct stream {
+	struct link *link;
+	struct link_config link_config;
+	struct trouble *trouble;
+	const struct stream_config *config;
+	char *jid;
+	char address[RESOLVE_ADDRESS_LEN];
+	const char *mechanism; /* constant */
+	struct sasl_secret secret;
+	bool keeps;
+	bool offers_sm;
+	bool managed;
+	uint32_t sent;
+	uint32_t acked;    /* of sent */
+	uint32_t received; /* handed out */
+	uint32_t handled;  /* of received, what may be told */
+};
+
+/* link_login.c */
+void stream_step(const struct stream *stream, const char *name);
+/* RFC 6120 4.9.3: what a stream error means to us. False. */
+bool stream_error_fault(struct trouble *trouble, const struct xml *error);
+/* The next element of the negotiation, which must be `name`, or with name NULL anything. NULL: the trouble says why. */
+struct xml *stream_expect(struct stream *stream, struct arena **arena_r, const char *name, const char *ns, const char *what);
+void stream_send_element(struct stream *stream, const char *name, const char *ns, const char *text);
+/* From the first stream header to a bound resource. With `direct` TLS is there already. */
+bool stream_negotiate(struct stream *stream, bool direct);
+
+/* link_sm.c */
+bool stream_enable_sm(struct stream *stream); /* false: the trouble says why */
+/* <r/> or <a/>. False: neither. True: looked after; *grew_r: more of ours is acknowledged. */
+bool stream_take_sm(struct stream *stream, const struct xml *element, bool *grew_r);
+
+#endif
