@@ -26,6 +26,7 @@ struct mailbox {
 	bool no_flush;       /* the client pages the archive instead */
 	bool reading, again; /* a read is under way; something came since it was asked */
 	bool anew;           /* and what it brings is not wanted: the flush begins again */
+	size_t clearing;     /* transactions under way that take confirmed rows out */
 	bool in_window;      /* rows sent since the last confirmation belong to a flush */
 	int64_t last;        /* the highest id that was sent or skipped in this flush */
 	struct mailbox_row *rows; /* unconfirmed, in order of sending */
@@ -37,6 +38,8 @@ struct mailbox {
 };
 
 struct mailbox *mailbox_of(struct session *session); /* made at first need */
+/* The stream's answers wait while rows are read or taken out for this session, and no longer. */
+void mailbox_hold(struct session *session);
 /* Read on behind `last`. */
 void mailbox_flush(struct session *session);
 

@@ -5,6 +5,8 @@
  * While rows are read for a session its stream's answers wait: what a client asks behind its presence, or
  * behind its answer to our ping, is answered behind the rows that these bring. A client's own ping so tells
  * it when it has everything.
+ * They wait too while what it confirmed is taken out: an answer to what came behind the confirmation says that
+ * these rows will not come again.
  * When a session ends with rows unconfirmed, the other resources read the mailbox again: they get what they
  * have not had.
  * One log line for each change of custody, with the stanza-id: accepted (message.c), delivered, confirmed.
@@ -36,6 +38,15 @@ mailbox_of(struct session *session)
 	if (session->mailbox == NULL)
 		session->mailbox = xcalloc(1, sizeof *session->mailbox);
 	return session->mailbox;
+}
+
+void
+mailbox_hold(struct session *session)
+{
+	const struct mailbox *mailbox = session->mailbox;
+
+	if (!session->gone)
+		stream_barrier(session->stream, mailbox != NULL && (mailbox->reading || mailbox->clearing > 0));
 }
 
 static void
@@ -95,8 +106,7 @@ rows_read(void *arg, bool failed, const struct message_row *rows, size_t count)
 			mailbox->reading = mailbox->anew = false;
 			mailbox->state = MAILBOX_LIVE;
 		}
-		if (!session->gone)
-			stream_barrier(session->stream, false);
+		mailbox_hold(session);
 		session_unref(&session);
 		return;
 	}
@@ -104,7 +114,7 @@ rows_read(void *arg, bool failed, const struct message_row *rows, size_t count)
 	if (mailbox_is_away(session)) { /* goes on when it is back */
 		mailbox->anew = false;
 		mailbox->state = MAILBOX_PAUSED;
-		stream_barrier(session->stream, false);
+		mailbox_hold(session);
 		session_unref(&session);
 		return;
 	}
@@ -126,8 +136,7 @@ rows_read(void *arg, bool failed, const struct message_row *rows, size_t count)
 	if (!session->gone)
 		rows_sent(session, failed, i < count || is_full(session),
 			  count > 0); /* read.h: only 0 rows is the end */
-	if (!session->gone && !session->mailbox->reading)
-		stream_barrier(session->stream, false);
+	mailbox_hold(session);
 	session_unref(&session);
 }
 
@@ -148,7 +157,7 @@ mailbox_flush(struct session *session)
 		return;
 	}
 	mailbox->reading = true;
-	stream_barrier(session->stream, true);
+	mailbox_hold(session);
 	read_pending_device(router_store(session->router), session->account->node,
 			    mailbox_is_per_device(session) ? session->jid.resource : NULL, mailbox->last,
 			    MAILBOX_WINDOW, rows_read, session_ref(session));

@@ -172,6 +172,13 @@ mailbox_ping_behind_end(struct session *session)
 
 /* ---- confirmation ---- */
 
+/* Rows on their way out. */
+struct clearing {
+	struct session *session; /* referenced */
+	int64_t *ids;            /* sorted */
+	size_t count;
+};
+
 /* The account's count is the quota's: how many rows the confirmation took is known to the database alone. */
 static void
 counted(void *arg, bool failed, int64_t count, int64_t bytes)
@@ -184,13 +191,27 @@ counted(void *arg, bool failed, int64_t count, int64_t bytes)
 	session_unref(&session);
 }
 
+/* A failure is logged by the store, and the rows come again. */
 static void
-device_acked(void *arg, enum txn_result result)
+cleared(void *arg, enum txn_result result)
 {
-	struct session *session = arg;
+	struct clearing *clearing = arg;
+	struct session *session = clearing->session;
+	struct store *store = router_store(session->router);
+	char text[33];
 
-	(void)result; /* a failure is logged, and the rows come again */
-	read_pending_count(router_store(session->router), session->account->node, counted, session);
+	for (size_t i = 0; i < clearing->count && result == TXN_COMMITTED; i++) {
+		store_stanza_id(store, clearing->ids[i], text);
+		log_info(&session->log, "%s confirmed", text);
+	}
+	if (session->mailbox != NULL)
+		session->mailbox->clearing--;
+	mailbox_hold(session);
+	if (mailbox_is_per_device(session))
+		read_pending_count(store, session->account->node, counted, session_ref(session));
+	session_unref(&clearing->session);
+	free(clearing->ids);
+	free(clearing);
 }
 
 /*
@@ -199,23 +220,22 @@ device_acked(void *arg, enum txn_result result)
  * id below all that it was sent and has not confirmed.
  */
 static void
-ack_device(struct session *session, const int64_t *ids, size_t count)
+ack_device(const struct clearing *clearing, struct txn *txn)
 {
+	const struct session *session = clearing->session;
 	const struct mailbox *mailbox = session->mailbox;
-	int64_t upto = ids[count - 1], now = now_wall(), bound = INT64_MAX;
-	struct txn *txn = txn_new(router_store(session->router));
+	int64_t upto = clearing->ids[clearing->count - 1], bound = INT64_MAX;
 
 	for (size_t i = 0; i < mailbox->count; i++)
 		bound = mailbox->rows[i].id < bound ? mailbox->rows[i].id : bound;
-	for (size_t i = count; i-- > 0 && upto >= bound;)
-		upto = ids[i];
+	for (size_t i = clearing->count; i-- > 0 && upto >= bound;)
+		upto = clearing->ids[i];
 	if (upto < bound)
 		txn_add(txn, &(struct op){ .kind = OP_DEVICE_ACK,
 					   .account = session->account->node,
 					   .item = session->jid.resource,
 					   .id = upto,
-					   .expires = now - router_conf(session->router)->hold * 1000 });
-	txn_submit(&txn, device_acked, session_ref(session));
+					   .expires = now_wall() - router_conf(session->router)->hold * 1000 });
 }
 
 void
@@ -230,36 +250,42 @@ mailbox_note_device(struct session *session)
 	txn_submit(&txn, NULL, NULL);
 }
 
+/* For the whole account: the other resources have nothing to confirm of these any more. */
+static void
+ack_account(const struct clearing *clearing, struct txn *txn)
+{
+	struct account *account = clearing->session->account;
+	struct session *row[SESSION_MOST];
+	size_t sessions = session_row(account, row);
+	int64_t count = (int64_t)clearing->count;
+
+	for (size_t i = 0; i < clearing->count; i++)
+		txn_add(txn, &(struct op){
+				 .kind = OP_PENDING_CLEAR, .account = account->node, .id = clearing->ids[i] });
+	account->pending -= account->pending < count ? account->pending : count;
+	for (size_t i = 0; i < sessions; i++) {
+		if (row[i] != clearing->session && row[i]->mailbox != NULL)
+			forget(row[i]->mailbox, clearing->ids, clearing->count);
+		session_unref(&row[i]);
+	}
+}
+
+/* Takes the ids over. */
 static void
 clear_rows(struct session *session, int64_t *ids, size_t count)
 {
-	struct account *account = session->account;
-	struct session *row[SESSION_MOST];
-	struct txn *txn;
-	size_t sessions;
-	char text[33];
+	struct clearing *clearing = xcalloc(1, sizeof *clearing);
+	struct txn *txn = txn_new(router_store(session->router));
 
 	qsort(ids, count, sizeof *ids, compare_ids);
-	for (size_t i = 0; i < count; i++) {
-		store_stanza_id(router_store(session->router), ids[i], text);
-		log_info(&session->log, "%s confirmed", text);
-	}
-	if (mailbox_is_per_device(session)) {
-		ack_device(session, ids, count);
-		return;
-	}
-	txn = txn_new(router_store(session->router));
-	for (size_t i = 0; i < count; i++)
-		txn_add(txn,
-			&(struct op){ .kind = OP_PENDING_CLEAR, .account = account->node, .id = ids[i] });
-	account->pending -= account->pending < (int64_t)count ? account->pending : (int64_t)count;
-	sessions = session_row(account, row);
-	for (size_t i = 0; i < sessions; i++) {
-		if (row[i] != session && row[i]->mailbox != NULL)
-			forget(row[i]->mailbox, ids, count);
-		session_unref(&row[i]);
-	}
-	txn_submit(&txn, NULL, NULL);
+	*clearing = (struct clearing){ .session = session_ref(session), .ids = ids, .count = count };
+	if (mailbox_is_per_device(session))
+		ack_device(clearing, txn);
+	else
+		ack_account(clearing, txn);
+	session->mailbox->clearing++;
+	mailbox_hold(session);
+	txn_submit(&txn, cleared, clearing);
 }
 
 /* The first ones leave; what came behind them stays. */
@@ -284,7 +310,6 @@ confirm_first(struct session *session, size_t count)
 	if (left == 0 && mailbox->timer != NULL)
 		timer_clear(mailbox->timer);
 	clear_rows(session, ids, count);
-	free(ids);
 }
 
 static void
