@@ -35,6 +35,7 @@
 #define NS_CAPS          "http://jabber.org/protocol/caps"     /* XEP-0115 */
 #define NS_RECEIPTS      "urn:xmpp:receipts"                   /* XEP-0184 */
 #define NS_BLOCKING      "urn:xmpp:blocking"                   /* XEP-0191 */
+#define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"
 #define NS_SM            "urn:xmpp:sm:3"                       /* XEP-0198 */
 #define NS_PING          "urn:xmpp:ping"                       /* XEP-0199 */
 #define NS_TIME          "urn:xmpp:time"                       /* XEP-0202 */
@@ -48,6 +49,7 @@
 #define NS_CSI           "urn:xmpp:csi:0"                      /* XEP-0352 */
 #define NS_SID           "urn:xmpp:sid:0"                      /* XEP-0359 */
 #define NS_EME           "urn:xmpp:eme:0"                      /* XEP-0380 */
+#define NS_REPORTING     "urn:xmpp:reporting:1"                /* XEP-0377 */
 #define NS_OMEMO         "eu.siacs.conversations.axolotl"      /* XEP-0384 0.3.0 */
 #define NS_OMEMO_DEVICES "eu.siacs.conversations.axolotl.devicelist"
 #define NS_OMEMO_BUNDLES "eu.siacs.conversations.axolotl.bundles"

@@ -24,6 +24,8 @@ const struct ctl_verb ctl_verbs[] = {
 	{ "user", "list", "", "all accounts: address, created, last login, messages waiting", 0, 0,
 	  ctl_user_list },
 	{ "invite", NULL, "[JID]", "print a link for one new account", 0, 1, ctl_invite },
+	{ "report", "list", "", "what users reported when they blocked somebody", 0, 0, ctl_report_list },
+	{ "report", "del", "ID", "forget a report", 1, 1, ctl_report_del },
 	{ "session", "list", "", "who is connected", 0, 0, ctl_session_list },
 	{ "session", "kick", "JID", "close the sessions of an account, or one of them", 1, 1,
 	  ctl_session_kick },

@@ -20,6 +20,7 @@
 #include "proto/jid.h"
 #include "proto/mem.h"
 #include "proto/stamp.h"
+#include "proto/utf8.h"
 #include "relay/conf.h"
 #include "relay/net/local.h"
 #include "relay/store/store.h"
@@ -242,11 +243,36 @@ ctl_time(int64_t ms)
 	return json_string(stamp);
 }
 
+/* What strangers sent may stand in it: neither controls, which would be a terminal's orders, nor what turns the direction of
+ * writing (attack R13). */
+static bool
+is_harmful(uint32_t code)
+{
+	return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x061c || (code >= 0x200e && code <= 0x200f) ||
+	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+static void
+print_harmless(const char *text)
+{
+	size_t left = strlen(text), len;
+	uint32_t code;
+
+	for (; left > 0; text += len, left -= len) {
+		len = utf8_next(text, left, &code);
+		if (len != 0 && !is_harmful(code))
+			fwrite(text, 1, len, stdout);
+		else
+			putchar('?');
+		len = len == 0 ? 1 : len;
+	}
+}
+
 static void
 print_value(const json_t *value)
 {
 	if (json_is_string(value))
-		fputs(json_string_value(value), stdout);
+		print_harmless(json_string_value(value));
 	else if (json_is_integer(value))
 		printf("%lld", (long long)json_integer_value(value));
 	else if (json_is_boolean(value))

@@ -69,6 +69,8 @@ int ctl_backup(struct ctl *ctl, char **args, int count);
 int ctl_check(struct ctl *ctl, char **args, int count);
 int ctl_features(struct ctl *ctl, char **args, int count);
 int ctl_invite(struct ctl *ctl, char **args, int count);
+int ctl_report_del(struct ctl *ctl, char **args, int count);
+int ctl_report_list(struct ctl *ctl, char **args, int count);
 int ctl_session_kick(struct ctl *ctl, char **args, int count);
 int ctl_session_list(struct ctl *ctl, char **args, int count);
 int ctl_status(struct ctl *ctl, char **args, int count);

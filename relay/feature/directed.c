@@ -12,6 +12,7 @@
 #include "proto/arena.h"
 #include "proto/jid.h"
 #include "proto/mem.h"
+#include "relay/route/account.h"
 #include "relay/route/session.h"
 
 struct directed {
@@ -94,4 +95,17 @@ directed_take(struct session *session)
 	session->directed = first->next;
 	free(first);
 	return to;
+}
+
+char *
+directed_take_blocked(struct session *session)
+{
+	for (const struct directed *at = session->directed; at != NULL; at = at->next) {
+		if (account_blocks_text(session->account, at->to)) {
+			char *to = xstrdup(at->to);
+			drop(session, to);
+			return to;
+		}
+	}
+	return NULL;
 }

@@ -16,5 +16,7 @@ bool directed_has_room(const struct session *session, const char *to); /* it is 
 void directed_note(struct session *session, const char *to, bool available); /* unavailable: forgotten */
 bool directed_has(const struct session *session, const struct jid *who); /* its full or its bare address */
 char *directed_take(struct session *session); /* one less; the caller frees it; NULL: none left */
+/* The same, of the first address that the session's account blocks. */
+char *directed_take_blocked(struct session *session);
 
 #endif

@@ -9,6 +9,7 @@
 
 const struct feature *const feature_table[] = {
 	&feature_archive,
+	&feature_blocking, /* before all other guards */
 	&feature_caps,
 	&feature_carbons,
 	&feature_csi,

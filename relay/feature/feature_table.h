@@ -7,6 +7,7 @@
 #include "relay/route/feature.h"
 
 extern const struct feature feature_archive;
+extern const struct feature feature_blocking;
 extern const struct feature feature_caps;
 extern const struct feature feature_carbons;
 extern const struct feature feature_csi;

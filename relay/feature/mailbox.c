@@ -30,6 +30,7 @@
 #include "relay/route/session.h"
 #include "relay/store/read.h"
 #include "relay/store/store.h"
+#include "relay/store/txn.h"
 #include "relay/stream/stream.h"
 
 struct mailbox *
@@ -94,6 +95,21 @@ rows_sent(struct session *session, bool failed, bool full, bool more)
 	}
 }
 
+/* Blocked since it came: XEP-0191 3.3 lets nothing be delivered. */
+static void
+drop_row(struct session *session, int64_t id)
+{
+	struct account *account = session->account;
+	struct txn *txn = txn_new(router_store(session->router));
+	char text[33];
+
+	store_stanza_id(router_store(session->router), id, text);
+	log_info(&session->log, "%s dropped: its sender is blocked", text);
+	txn_add(txn, &(struct op){ .kind = OP_PENDING_CLEAR, .account = account->node, .id = id });
+	txn_submit(&txn, NULL, NULL);
+	account->pending -= account->pending > 0;
+}
+
 static void
 rows_read(void *arg, bool failed, const struct message_row *rows, size_t count)
 {
@@ -128,6 +144,10 @@ rows_read(void *arg, bool failed, const struct message_row *rows, size_t count)
 		if (is_full(session))
 			break;
 		mailbox->last = rows[i].id;
+		if (account_blocks_text(session->account, rows[i].from)) {
+			drop_row(session, rows[i].id);
+			continue;
+		}
 		if (mailbox_is_unconfirmed(mailbox, rows[i].id))
 			continue;
 		mailbox->in_window = true;

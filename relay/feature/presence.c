@@ -79,7 +79,7 @@ broadcast(struct session *session, struct arena *arena, struct xml *presence)
 
 	for (size_t i = 0; i < account_roster_count(account); i++) {
 		item = account_roster_at(account, i);
-		if (item->flags & ROSTER_FROM)
+		if ((item->flags & ROSTER_FROM) != 0 && !account_blocks_text(account, item->contact))
 			send_to(session->router, arena, presence, arena_strdup(arena, item->contact));
 	}
 	send_to(session->router, arena, presence, account->jid);
@@ -158,7 +158,8 @@ presence_hide_after(struct event *event, struct account *account, const char *co
 static bool
 may_see(const struct account *account, const struct jid *who)
 {
-	return account_is_self(account, who) || (account_flags(account, who) & ROSTER_FROM) != 0;
+	return account_is_self(account, who) ||
+	       ((account_flags(account, who) & ROSTER_FROM) != 0 && !account_blocks(account, who));
 }
 
 /* RFC 6121 4.3.2. */
@@ -230,6 +231,19 @@ show_contacts_to(struct session *session, struct arena *arena)
 			show_contact_to(session, arena, arena_strdup(arena, item->contact));
 	}
 	show_contact_to(session, arena, account->jid);
+}
+
+void
+presence_hear_now(struct account *account, struct arena *arena, const char *contact)
+{
+	struct session *row[SESSION_MOST];
+	size_t count = session_row(account, row);
+
+	for (size_t i = 0; i < count; i++) {
+		if (row[i]->available)
+			show_contact_to(row[i], arena, contact);
+		session_unref(&row[i]);
+	}
 }
 
 /* ---- a session's own presence ---- */

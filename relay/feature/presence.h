@@ -5,6 +5,7 @@
 #define RELAY_FEATURE_PRESENCE_H
 
 struct account;
+struct arena;
 struct event;
 struct xml;
 
@@ -12,5 +13,7 @@ struct xml;
  * available resource of the account, or sees them go. */
 void presence_show_after(struct event *event, struct account *account, const char *contact);
 void presence_hide_after(struct event *event, struct account *account, const char *contact);
+/* The account's available resources see the contact's present presence, where it may be seen; in after-functions. */
+void presence_hear_now(struct account *account, struct arena *arena, const char *contact);
 
 #endif

@@ -79,6 +79,13 @@ send_to_interested(struct event *event, struct account *to, const char *node, st
 	}
 }
 
+/* XEP-0191: one of them wants nothing from the other. */
+static bool
+are_apart(const struct account *a, const struct account *b)
+{
+	return account_blocks_text(a, b->jid) || account_blocks_text(b, a->jid);
+}
+
 void
 pubsub_notify(struct event *event, struct account *account, const char *name,
 	      const struct pubsub_config *config, const struct xml *change)
@@ -95,7 +102,7 @@ pubsub_notify(struct event *event, struct account *account, const char *name,
 		if ((item->flags & ROSTER_FROM) == 0 || pubsub_right(config, &asker) != RIGHT_READ)
 			continue;
 		contact = local_account(event->arena, event->router, item->contact);
-		if (contact != NULL)
+		if (contact != NULL && !are_apart(account, contact))
 			send_to_interested(event, contact, name, message);
 	}
 }
@@ -166,7 +173,7 @@ greets(const struct greeting *greeting, const struct session *session, struct ac
 		return false;
 	if (!caps_set_has(caps_of(session), node->name) || caps_set_has(greeting->before, node->name))
 		return false;
-	if (!self && (account_flags(owner, &session->jid) & ROSTER_FROM) == 0)
+	if (!self && ((account_flags(owner, &session->jid) & ROSTER_FROM) == 0 || are_apart(owner, session->account)))
 		return false;
 	return pubsub_right_of(owner, node, session->account->jid, self) == RIGHT_READ;
 }

@@ -243,7 +243,7 @@ subscription_show_requests(struct session *session, struct arena *arena)
 
 	for (size_t i = 0; i < account_roster_count(account) && !session->gone; i++) {
 		item = account_roster_at(account, i);
-		if ((item->flags & ROSTER_PENDING_IN) == 0)
+		if ((item->flags & ROSTER_PENDING_IN) == 0 || account_blocks_text(account, item->contact))
 			continue;
 		request = item->request == NULL ? NULL
 						: xmlin_parse(arena, item->request, strlen(item->request),

@@ -40,6 +40,10 @@ struct account {
 	struct session *sessions; /* bound ones, linked by session->next */
 	int64_t pending; /* messages waiting, as far as memory knows */
 	char *archive;   /* what it wants archived, as the archive feature wrote it; NULL: never set */
+	char **blocks;   /* whom it wants nothing from: JID texts, sorted (XEP-0191) */
+	size_t block_count;
+	int64_t left;    /* ms: when its last session ended; 0: never */
+	char *left_status;
 	unsigned refs;
 	bool stale; /* to be read again */
 };
@@ -63,6 +67,17 @@ void account_roster_del(struct account *account, struct event *event, const char
 /* Rights of a bare JID towards this account: does it see our presence (FROM), is it the owner. */
 bool account_is_self(const struct account *account, const struct jid *who);
 unsigned account_flags(const struct account *account, const struct jid *who); /* enum roster_flag of that contact, 0: none */
+
+/* Blocking (account_block.c): by its full, its bare, its domain and resource or its domain alone (XEP-0191 5); never the
+ * account itself, never this relay. */
+bool account_blocks(const struct account *account, const struct jid *who);
+bool account_blocks_text(const struct account *account, const char *jid); /* NULL or no address: false */
+bool account_block_has(const struct account *account, const char *jid);   /* this very text */
+void account_block_add(struct account *account, struct event *event, const char *jid);
+void account_block_del(struct account *account, struct event *event, const char *jid);
+
+/* Its last session has ended: memory and disk. Outside of any event. */
+void account_left_set(struct account *account, int64_t time, const char *status);
 
 /* Pubsub nodes. */
 struct pubsub_node *account_node_find(const struct account *account, const char *name);

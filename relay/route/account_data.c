@@ -123,6 +123,7 @@ account_data_free(struct account_body *body)
 		node_free(&body->nodes[i]);
 	free(body->items);
 	free(body->nodes);
+	account_blocks_free(&body->account);
 	free(body->account.archive);
 	body->account.archive = NULL;
 	body->items = NULL;
@@ -159,6 +160,7 @@ account_data_fill(struct account_body *body, const struct account_view *view)
 	body->account.roster_version = view->roster_version;
 	body->account.pending = view->account.pending;
 	body->account.archive = copy(view->archive);
+	account_blocks_fill(&body->account, view);
 	for (size_t i = 0; i < view->roster_count; i++)
 		item_write(body, &view->roster[i]);
 	for (size_t i = 0; i < view->node_count; i++)

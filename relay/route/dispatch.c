@@ -137,17 +137,36 @@ remote(struct event *event)
 	return event_reject(event, STANZA_REMOTE_SERVER_NOT_FOUND, "this relay does not reach other domains");
 }
 
+/* What both sides' guards say of an iq between two accounts or domains. */
+static enum verdict
+guard_iq(struct event *event)
+{
+	enum verdict verdict = PASS;
+
+	if (event->scope == TO_HOST || (event->target != NULL && event->target == event->sender))
+		return PASS;
+	if (event->origin != NULL)
+		verdict = router_run_hooks(event, POINT_SEND);
+	if (verdict == PASS && event->target != NULL)
+		verdict = router_run_hooks(event, POINT_IQ_IN);
+	return verdict;
+}
+
 static enum verdict
 decide_iq(struct event *event)
 {
 	enum iq_type type = iq_type(event->stanza);
 	bool request = type == IQ_GET || type == IQ_SET;
+	enum verdict verdict;
 
 	if (!iq_valid(event->stanza))
 		return type == IQ_RESULT || type == IQ_ERROR ? HANDLED
 							     : event_reject(event, STANZA_BAD_REQUEST, NULL);
 	if (request)
 		event->payload = xml_first(event->stanza);
+	verdict = guard_iq(event);
+	if (verdict != PASS)
+		return verdict;
 	if (event->scope == TO_REMOTE)
 		return remote(event);
 	if (event->scope != TO_HOST && event->target == NULL)

@@ -48,10 +48,13 @@ struct iq_handler {
 /* Where hooks run. Order within a point: enum hook_order, then the feature table. */
 enum hook_point {
 	POINT_NONE,
-	POINT_SEND,      /* a message or presence of a local session, before routing; event->sender is set */
+	/* A message or presence of a local session, before routing, or an iq of any type to another account or domain;
+	 * event->sender is set. */
+	POINT_SEND,
 	/* Towards an existing local account (event->target): */
 	POINT_MESSAGE,   /* a message: rows are added and copies planned */
 	POINT_PRESENCE,  /* presence, also subscriptions, probes, errors */
+	POINT_IQ_IN,     /* an iq of any type from another, before anything else: guards only */
 	POINT_IQ,        /* an iq get or set for another resource that is connected: guards only */
 	/* An iq result or error of a local session to the host or its own bare JID: answers what the relay asked it. The asker
 	 * compares id and session and returns HANDLED; what nobody asked for goes no further (RFC 6120 8.2.3). */

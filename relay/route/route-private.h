@@ -72,6 +72,8 @@ void accounts_free(struct router *router);
 /* account_data.c */
 void account_data_free(struct account_body *body);
 struct account_view;
+void account_blocks_free(struct account *account);
+void account_blocks_fill(struct account *account, const struct account_view *view);
 void account_data_fill(struct account_body *body, const struct account_view *view);
 
 /* ---- event.c ---- */

@@ -31,6 +31,7 @@ struct session {
 	bool available;          /* sent initial presence */
 	bool interested;         /* asked for the roster: gets pushes (RFC 6121 2.1.6) */
 	int priority;
+	bool blocking;           /* asked for the block list: gets pushes (XEP-0191 3.3) */
 	bool carbons;            /* wants copies (XEP-0280) */
 	bool is_quiet;           /* nobody looks at it (XEP-0352) */
 	char *presence;          /* last available presence as sent by the client, XML with from stamped; NULL */

@@ -85,6 +85,8 @@ answer_head(struct db *db, struct question *q, int64_t *id_r)
 	q->view.account.pending = col_int(stmt, 4);
 	take_keys(stmt, 5, &q->view.account.keys);
 	q->view.archive = keep_text(q, stmt, 11);
+	q->view.left = col_int(stmt, 12);
+	q->view.left_status = keep_text(q, stmt, 13);
 	db_end(stmt);
 	return DB_OK;
 }
@@ -158,7 +160,20 @@ answer_nodes(struct db *db, struct question *q, int64_t id)
 	return result;
 }
 
-/* Three statements of one moment. */
+static enum db_result
+answer_blocks(struct db *db, struct question *q, int64_t id)
+{
+	struct stmt *stmt = db_ask(db, SQL_READ_BLOCKS, v_int(id));
+	enum db_result result;
+
+	while ((result = db_next(db, stmt)) == DB_ROW) {
+		const char **row = rows_add(&q->blocks, sizeof *row);
+		*row = keep_text(q, stmt, 0);
+	}
+	return result;
+}
+
+/* Statements of one moment. */
 static enum db_result
 answer_account(struct db *db, struct question *q)
 {
@@ -171,6 +186,8 @@ answer_account(struct db *db, struct question *q)
 		result = answer_roster(db, q, id);
 	if (result == DB_OK && q->view.exists)
 		result = answer_nodes(db, q, id);
+	if (result == DB_OK && q->view.exists)
+		result = answer_blocks(db, q, id);
 	if (result == DB_OK)
 		result = db_commit(db);
 	if (result != DB_OK)
@@ -185,6 +202,8 @@ tell_account(struct question *q)
 	q->view.roster_count = q->rows.count;
 	q->view.nodes = q->nodes.items;
 	q->view.node_count = q->nodes.count;
+	q->view.blocks = q->blocks.items;
+	q->view.block_count = q->blocks.count;
 	q->fn.account(q->arg, q->failed, &q->view);
 }
 
@@ -368,6 +387,31 @@ tell_invites(struct question *q)
 	q->fn.invites(q->arg, q->failed, q->rows.items, q->rows.count);
 }
 
+static enum db_result
+answer_reports(struct db *db, struct question *q)
+{
+	struct stmt *stmt = db_ask0(db, SQL_READ_REPORTS);
+	enum db_result result;
+
+	while ((result = db_next(db, stmt)) == DB_ROW) {
+		struct report_row *row = rows_add(&q->rows, sizeof *row);
+		row->id = col_int(stmt, 0);
+		row->time = col_int(stmt, 1);
+		row->node = keep_text(q, stmt, 2);
+		row->jid = keep_text(q, stmt, 3);
+		row->reason = keep_text(q, stmt, 4);
+		row->words = keep_text(q, stmt, 5);
+		row->messages = keep_text(q, stmt, 6);
+	}
+	return result;
+}
+
+static void
+tell_reports(struct question *q)
+{
+	q->fn.reports(q->arg, q->failed, q->rows.items, q->rows.count);
+}
+
 const struct question_kind ask_account = { answer_account, tell_account };
 const struct question_kind ask_keys = { answer_keys_alone, tell_keys };
 const struct question_kind ask_pending = { answer_pending, tell_messages };
@@ -375,4 +419,5 @@ const struct question_kind ask_pending_count = { answer_pending_count, tell_coun
 const struct question_kind ask_items = { answer_items, tell_items };
 const struct question_kind ask_last_items = { answer_last_items, tell_items };
 const struct question_kind ask_accounts = { answer_accounts, tell_accounts };
+const struct question_kind ask_reports = { answer_reports, tell_reports };
 const struct question_kind ask_invites = { answer_invites, tell_invites };

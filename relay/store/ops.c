@@ -373,6 +373,51 @@ op_account_seen(struct db *db, struct txn_op *own)
 }
 
 static enum db_result
+op_account_left(struct db *db, struct txn_op *own)
+{
+	return db_run(db, SQL_ACCOUNT_LEFT, v_text(own->op.account), v_int(own->op.time), v_text(own->op.config));
+}
+
+static enum db_result
+op_block(struct db *db, struct txn_op *own)
+{
+	int64_t account;
+	enum db_result result = account_find(db, own->op.account, &account);
+
+	return result != DB_OK ? result : db_run(db, SQL_BLOCK_NEW, v_int(account), v_text(own->op.peer));
+}
+
+static enum db_result
+op_unblock(struct db *db, struct txn_op *own)
+{
+	int64_t account;
+	enum db_result result = account_find(db, own->op.account, &account);
+
+	if (result != DB_OK)
+		return none_is_ok(result);
+	return own->op.peer == NULL ? db_run(db, SQL_BLOCK_NONE, v_int(account))
+				    : db_run(db, SQL_BLOCK_END, v_int(account), v_text(own->op.peer));
+}
+
+enum { REPORTS_MOST = 10000 };
+
+static enum db_result
+op_report(struct db *db, struct txn_op *own)
+{
+	const struct op *op = &own->op;
+	enum db_result result = db_run(db, SQL_REPORT_NEW, v_int(op->time), v_text(op->account), v_text(op->peer),
+				       v_text(op->item), v_text(op->config), v_text(op->node));
+
+	return result != DB_OK ? result : db_run(db, SQL_REPORT_TRIM, v_int(REPORTS_MOST));
+}
+
+static enum db_result
+op_report_del(struct db *db, struct txn_op *own)
+{
+	return none_is_conflict(db, db_run(db, SQL_REPORT_END, v_int(own->op.id)));
+}
+
+static enum db_result
 op_roster_set(struct db *db, struct txn_op *own)
 {
 	const struct roster_row *row = own->op.roster;
@@ -541,6 +586,11 @@ static const struct op_row {
 	[OP_ACCOUNT_ARCHIVE] = { op_account_archive, false },
 	[OP_ACCOUNT_DEL] = { op_account_del, false },
 	[OP_ACCOUNT_SEEN] = { op_account_seen, false },
+	[OP_ACCOUNT_LEFT] = { op_account_left, false },
+	[OP_BLOCK] = { op_block, true },
+	[OP_UNBLOCK] = { op_unblock, false },
+	[OP_REPORT] = { op_report, true },
+	[OP_REPORT_DEL] = { op_report_del, false },
 	[OP_ROSTER_SET] = { op_roster_set, true },
 	[OP_ROSTER_DEL] = { op_roster_del, false },
 	[OP_NODE_SET] = { op_node_set, true },

@@ -25,6 +25,7 @@ union question_fn {
 	read_items_fn *items;
 	read_accounts_fn *accounts;
 	read_invites_fn *invites;
+	read_reports_fn *reports;
 	read_count_fn *count;
 	read_archive_fn *archive;
 	read_archive_ends_fn *archive_ends;
@@ -51,7 +52,7 @@ struct question {
 	struct archive_query archive;
 	/* found */
 	bool failed, found;
-	struct rows rows, nodes;
+	struct rows rows, nodes, blocks;
 	struct account_view view;
 	int64_t count, bytes;
 	struct archive_page page;
@@ -85,5 +86,6 @@ extern const struct question_kind ask_items;
 extern const struct question_kind ask_last_items;
 extern const struct question_kind ask_accounts;
 extern const struct question_kind ask_invites;
+extern const struct question_kind ask_reports;
 
 #endif

@@ -44,7 +44,7 @@ question_answer(struct db *db, struct question *q)
 	q->failed = q->kind->answer(db, q) != DB_OK;
 	if (!q->failed)
 		return;
-	q->rows.count = q->nodes.count = 0;
+	q->rows.count = q->nodes.count = q->blocks.count = 0;
 	q->view = (struct account_view){ .exists = false };
 	q->count = q->bytes = 0;
 	q->page = (struct archive_page){ .total = -1 };
@@ -60,6 +60,7 @@ question_tell(struct question **handle)
 	cleanse(&q->view, sizeof q->view);
 	free(q->rows.items);
 	free(q->nodes.items);
+	free(q->blocks.items);
 	arena_free(&q->arena);
 	free(q);
 }
@@ -160,4 +161,10 @@ void
 read_invites(struct store *store, read_invites_fn *fn, void *arg)
 {
 	question_ask(store, question_new(&ask_invites, (union question_fn){ .invites = fn }, arg, NULL, NULL));
+}
+
+void
+read_reports(struct store *store, read_reports_fn *fn, void *arg)
+{
+	question_ask(store, question_new(&ask_reports, (union question_fn){ .reports = fn }, arg, NULL, NULL));
 }

@@ -27,6 +27,10 @@ struct account_view {
 	bool exists;
 	struct account_row account;
 	int64_t roster_version;
+	int64_t left;            /* OP_ACCOUNT_LEFT; 0: never */
+	const char *left_status; /* NULL: none */
+	const char *const *blocks; /* OP_BLOCK, sorted */
+	size_t block_count;
 	const char *archive; /* OP_ACCOUNT_ARCHIVE's text; NULL: never set */
 	const struct roster_row *roster;
 	size_t roster_count;
@@ -50,6 +54,12 @@ struct invite_row {
 	bool used;
 };
 
+struct report_row { /* OP_REPORT */
+	int64_t id, time;
+	const char *node, *jid, *reason;
+	const char *words, *messages; /* NULL: none */
+};
+
 /* failed: the database could not answer (logged); the rest is then empty. */
 typedef void read_account_fn(void *arg, bool failed, const struct account_view *view);
 typedef void read_keys_fn(void *arg, bool failed, bool exists, const struct scram_keys *keys);
@@ -57,6 +67,7 @@ typedef void read_messages_fn(void *arg, bool failed, const struct message_row *
 typedef void read_items_fn(void *arg, bool failed, const struct item_row *rows, size_t count);
 typedef void read_accounts_fn(void *arg, bool failed, const struct account_row *rows, size_t count);
 typedef void read_invites_fn(void *arg, bool failed, const struct invite_row *rows, size_t count);
+typedef void read_reports_fn(void *arg, bool failed, const struct report_row *rows, size_t count);
 typedef void read_count_fn(void *arg, bool failed, int64_t count, int64_t bytes);
 
 void read_account(struct store *store, const char *node, read_account_fn *fn, void *arg);
@@ -84,5 +95,6 @@ void read_last_items(struct store *store, const char *node, const char *const *p
 void read_accounts(struct store *store, read_accounts_fn *fn, void *arg);
 void read_invite(struct store *store, const char *token, read_invites_fn *fn, void *arg); /* 0 or 1 row */
 void read_invites(struct store *store, read_invites_fn *fn, void *arg);
+void read_reports(struct store *store, read_reports_fn *fn, void *arg); /* oldest first */
 
 #endif

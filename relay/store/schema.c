@@ -98,7 +98,17 @@ static const char second[] =
     " GROUP BY b.account;"
     "PRAGMA user_version = 2;";
 
-static const char *const steps[] = { first, second };
+/* block: whom an account wants nothing from (JIDs of any form, canonical). report: what users tell the operator. gone:
+   when the account's last session ended, and what it said then. */
+static const char third[] =
+    "CREATE TABLE block (account INTEGER NOT NULL, jid TEXT NOT NULL, PRIMARY KEY (account, jid)) WITHOUT ROWID;"
+    "CREATE TABLE report (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, account TEXT NOT NULL, jid TEXT NOT NULL,"
+    " reason TEXT NOT NULL, words TEXT, messages TEXT);"
+    "ALTER TABLE account ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE account ADD COLUMN gone_status TEXT;"
+    "PRAGMA user_version = 3;";
+
+static const char *const steps[] = { first, second, third };
 
 int64_t
 schema_version(void)

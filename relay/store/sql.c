@@ -72,6 +72,14 @@ static const char *const texts[SQL_COUNT] = {
 	    " stored_sha256 = ?6, server_sha256 = ?7 WHERE node = ?1",
 	[SQL_ACCOUNT_ARCHIVE] = "UPDATE account SET archive = ?2 WHERE node = ?1",
 	[SQL_ACCOUNT_SEEN] = "UPDATE account SET last = ?2 WHERE node = ?1",
+	[SQL_ACCOUNT_LEFT] = "UPDATE account SET gone = ?2, gone_status = ?3 WHERE node = ?1",
+	[SQL_BLOCK_NEW] = "INSERT INTO block (account, jid) VALUES (?1, ?2) ON CONFLICT (account, jid) DO NOTHING",
+	[SQL_BLOCK_END] = "DELETE FROM block WHERE account = ?1 AND jid = ?2",
+	[SQL_BLOCK_NONE] = "DELETE FROM block WHERE account = ?1",
+	[SQL_REPORT_NEW] =
+	    "INSERT INTO report (time, account, jid, reason, words, messages) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[SQL_REPORT_TRIM] = "DELETE FROM report WHERE id <= (SELECT max(id) FROM report) - ?1",
+	[SQL_REPORT_END] = "DELETE FROM report WHERE id = ?1",
 	[SQL_ACCOUNT_GONE] =
 	    "UPDATE account SET node = NULL, salt = NULL, iterations = NULL, stored_sha1 = NULL,"
 	    " server_sha1 = NULL, stored_sha256 = NULL, server_sha256 = NULL WHERE node = ?1",
@@ -126,13 +134,15 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_FREE_SLICE] = "PRAGMA incremental_vacuum(100)",
 
 	[SQL_READ_ACCOUNT] = "SELECT id, created, last, roster_version, (SELECT count(*) FROM pending p "
-			     "WHERE p.account = a.id), " KEYS ", archive FROM account a WHERE node = ?1",
+			     "WHERE p.account = a.id), " KEYS ", archive, gone, gone_status FROM account a WHERE node = ?1",
 	/* Nothing that grows with what the account holds: this is asked by strangers, and takes as long for all. */
 	[SQL_READ_KEYS] = "SELECT " KEYS " FROM account WHERE node = ?1",
 	[SQL_READ_SOME_NODE] = "SELECT node FROM account WHERE node IS NOT NULL ORDER BY id LIMIT 1",
 	[SQL_READ_ROSTER] =
 	    "SELECT j.text, r.flags, r.name, r.groups, r.request FROM roster r JOIN jid j ON j.id = r.contact"
 	    " WHERE r.account = ?1",
+	[SQL_READ_BLOCKS] = "SELECT jid FROM block WHERE account = ?1 ORDER BY jid",
+	[SQL_READ_REPORTS] = "SELECT id, time, account, jid, reason, words, messages FROM report ORDER BY id",
 	[SQL_READ_NODES] = "SELECT name, config FROM node WHERE account = ?1 ORDER BY id",
 	[SQL_READ_PENDING] =
 	    "SELECT m.id, m.time, m.expires, f.text, m.sender_resource, t.text, m.recipient_resource, m.body"

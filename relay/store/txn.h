@@ -42,6 +42,12 @@ enum op_kind {
 	OP_ACCOUNT_ARCHIVE, /* config: what it wants archived, opaque; conflict: no such account */
 	OP_ACCOUNT_DEL,   /* with everything it owns; conflict: no such account */
 	OP_ACCOUNT_SEEN,  /* last login */
+	OP_ACCOUNT_LEFT,  /* its last session ended at `time`, with `config` as its status (NULL: none) */
+	OP_BLOCK,         /* peer: JID text that the account wants nothing from; nothing when it is there. Conflict: no such account */
+	OP_UNBLOCK,       /* peer NULL: all of them */
+	OP_REPORT,        /* for the operator: `account` reports `peer` at `time` for `item` (reason), with the words `config`
+			     and about the messages `node` (each may be NULL); the 10,000 newest are kept */
+	OP_REPORT_DEL,    /* by `id`; conflict: no such */
 	OP_ROSTER_SET, /* whole item, insert or replace; adds 1 to the account's roster version; conflict: no
 			  such account */
 	OP_ROSTER_DEL, /* adds 1 too, also when it was not there; conflict: no such account */

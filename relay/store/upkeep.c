@@ -81,6 +81,7 @@ clear_account(struct db *db, int64_t account)
 	if (result != DB_OK || left)
 		return result;
 	if ((result = db_run(db, SQL_GONE_ROSTER, v_int(account))) != DB_OK ||
+	    (result = db_run(db, SQL_BLOCK_NONE, v_int(account))) != DB_OK ||
 	    (result = db_run(db, SQL_GONE_DEVICE, v_int(account))) != DB_OK ||
 	    (result = db_run(db, SQL_GONE_STATUS, v_int(account))) != DB_OK ||
 	    (result = db_run(db, SQL_GONE_USAGE, v_int(account))) != DB_OK)

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "proto/buf.h"
+#include "proto/xml.h"
 #include "relay/route/account.h"
 #include "relay/route/event.h"
 #include "relay/route/feature.h"

@@ -488,6 +488,60 @@ invitation_is_used_once_in_time_by_its_guest(void **state)
 }
 
 static void
+see_reports(void *arg, bool failed, const struct report_row *rows, size_t count)
+{
+	assert_false(failed);
+	if (count == 1) {
+		assert_string_equal(rows[0].node, "ana");
+		assert_string_equal(rows[0].jid, "x@evil");
+		assert_string_equal(rows[0].reason, "spam");
+		assert_null(rows[0].words);
+		assert_string_equal(rows[0].messages, "i1 i2");
+		assert_int_equal(rows[0].time, 7);
+	}
+	*(size_t *)arg = count;
+}
+
+static void
+see_blocks(void *arg, bool failed, const struct account_view *view)
+{
+	assert_false(failed);
+	assert_int_equal(view->block_count, *(size_t *)arg);
+	for (size_t i = 1; i < view->block_count; i++)
+		assert_true(strcmp(view->blocks[i - 1], view->blocks[i]) < 0);
+	assert_int_equal(view->left, 99);
+	assert_string_equal(view->left_status, "home");
+}
+
+static void
+blocks_reports_and_leaving(void **state)
+{
+	struct place *place = *state;
+	struct store *store = with_accounts(state);
+	size_t count = 2;
+
+	assert_int_equal(run(store, { .kind = OP_BLOCK, .account = "ana", .peer = "z@evil" },
+			     { .kind = OP_BLOCK, .account = "ana", .peer = "a@evil" },
+			     { .kind = OP_BLOCK, .account = "ana", .peer = "z@evil" },
+			     { .kind = OP_ACCOUNT_LEFT, .account = "ana", .time = 99, .config = "home" }),
+			 TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_BLOCK, .account = "nobody", .peer = "z@evil" }), TXN_CONFLICT);
+	read_account(store, "ana", see_blocks, &count);
+	assert_int_equal(run(store, { .kind = OP_UNBLOCK, .account = "ana", .peer = "z@evil" }), TXN_COMMITTED);
+	count = 1;
+	read_account(store, "ana", see_blocks, &count);
+	assert_int_equal(run(store, { .kind = OP_UNBLOCK, .account = "ana" }), TXN_COMMITTED);
+	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM block"), 0);
+	assert_int_equal(run(store, { .kind = OP_REPORT, .account = "ana", .peer = "x@evil", .item = "spam", .node = "i1 i2",
+				      .time = 7 }),
+			 TXN_COMMITTED);
+	read_reports(store, see_reports, &count);
+	assert_int_equal(count, 1);
+	assert_int_equal(run(store, { .kind = OP_REPORT_DEL, .id = 1 }), TXN_COMMITTED);
+	assert_int_equal(run(store, { .kind = OP_REPORT_DEL, .id = 1 }), TXN_CONFLICT);
+}
+
+static void
 duplicate_key_is_a_conflict_until_it_expires(void **state)
 {
 	struct place *place = *state;
@@ -627,6 +681,7 @@ main(void)
 		TEST(roster_item_is_set_replaced_and_removed),
 		TEST(items_are_published_in_order_and_bounded),
 		TEST(invitation_is_used_once_in_time_by_its_guest),
+		TEST(blocks_reports_and_leaving),
 		TEST(duplicate_key_is_a_conflict_until_it_expires),
 		TEST(transaction_is_all_or_nothing),
 		TEST(words_of_sql_are_only_words),
