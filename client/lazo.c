@@ -163,6 +163,15 @@ run(struct line *line)
 	return code;
 }
 
+static void
+tell_version(void)
+{
+	if (out_is_json())
+		out_json(json_pack("{s:s}", "version", PACKAGE_VERSION));
+	else
+		out("lazo %s\n", PACKAGE_VERSION);
+}
+
 /* stdin, stdout or stderr may be closed: nothing that is opened later may take their place. */
 static void
 fill_descriptors(void)
@@ -190,8 +199,8 @@ main(int argc, char **argv)
 		if (line.lang != NULL && !intl_start(line.lang, argv[0])) {
 			out_error("usage", "", _("There is no language \"%s\" here: es, pt_BR, fr, en."), line.lang);
 		} else if (line.version) {
-			out("lazo %s\n", PACKAGE_VERSION);
-			code = EX_OK;
+			tell_version();
+			code = out_flush() ? EX_OK : app_disk(&line.app, _("The output could not be written."));
 		} else {
 			code = run(&line);
 		}

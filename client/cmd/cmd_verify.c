@@ -85,9 +85,10 @@ show_theirs(struct app *app, const struct device *device)
 		device_fingerprint_groups(groups, device->identity);
 	}
 	if (app->json) {
-		json_t *object = json_pack("{s:s, s:s, s:I, s:b, s:s, s:s}", "account", app->account.jid, "jid", device->jid,
-		    "device", (json_int_t)device->id, "own", 0, "trust", trust_word(device->trust), "fingerprint", digits);
+		json_t *object = json_pack("{s:s, s:s, s:I, s:b, s:s}", "account", app->account.jid, "jid", device->jid, "device",
+		    (json_int_t)device->id, "own", 0, "trust", trust_word(device->trust));
 
+		json_object_set_new(object, "fingerprint", device->known_identity ? json_string(digits) : json_null());
 		if (changed) {
 			device_fingerprint(digits, device->offered);
 			json_object_set_new(object, "offered", json_string(digits));

@@ -31,7 +31,7 @@ const char *
 trust_word(enum trust trust)
 {
 	static const char *const words[TRUSTS] = {
-		[TRUST_NONE] = "",
+		[TRUST_NONE] = "none",
 		[TRUST_BLIND] = "blind",
 		[TRUST_VERIFIED] = "verified",
 		[TRUST_UNDECIDED] = "undecided",
