@@ -1,6 +1,7 @@
 /*
  * feature/expiry.c -- what has outlived its time leaves, some rows a transaction: duplicate keys
- * (design 3.3), archived messages beyond the configured age or size (XEP-0313 3.2).
+ * (design 3.3), archived messages beyond the configured age or size (XEP-0313 3.2), records of where messages
+ * are (custody.md section 11).
  *
  * Promises: nothing leaves by age while the clock may be wrong (net/steady.h); an archive loses only its
  * oldest end; what waits in a mailbox stays (store/txn.h, OP_BOX_EXPIRE). Without work it costs a look a
@@ -27,6 +28,7 @@ enum {
 	ARCHIVE_PAUSE_MS = 100, /* between two transactions of a pass */
 	TRIMS_MOST = 2000,      /* transactions a pass */
 	SEEN_SLICES = 10,       /* transactions a look: 5000 keys a minute */
+	STATUS_SPARE = 30 * 24 * 3600, /* s behind the longest time a message is held: its record goes (custody.md 11) */
 };
 
 struct expiry {
@@ -68,6 +70,8 @@ forget_keys(struct expiry *expiry)
 		return;
 	txn = txn_new(router_store(expiry->router));
 	txn_add(txn, &(struct op){ .kind = OP_SEEN_EXPIRE, .time = now_wall() });
+	txn_add(txn, &(struct op){ .kind = OP_STATUS_EXPIRE,
+				   .time = now_wall() - (router_conf(expiry->router)->hold + STATUS_SPARE) * 1000 });
 	txn_submit(&txn, keys_forgotten, expiry);
 }
 

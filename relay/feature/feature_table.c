@@ -13,6 +13,7 @@ const struct feature *const feature_table[] = {
 	&feature_caps,
 	&feature_carbons,
 	&feature_csi,
+	&feature_custody,
 	&feature_disco,
 	&feature_expiry,
 	&feature_invite,

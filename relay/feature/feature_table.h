@@ -11,6 +11,7 @@ extern const struct feature feature_blocking;
 extern const struct feature feature_caps;
 extern const struct feature feature_carbons;
 extern const struct feature feature_csi;
+extern const struct feature feature_custody;
 extern const struct feature feature_disco;
 extern const struct feature feature_expiry;
 extern const struct feature feature_invite;

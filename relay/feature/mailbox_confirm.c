@@ -21,6 +21,7 @@
 #include "proto/stanza.h"
 #include "proto/xml.h"
 #include "relay/conf.h"
+#include "relay/feature/custody.h"
 #include "relay/net/clock.h"
 #include "relay/net/loop.h"
 #include "relay/route/account.h"
@@ -204,6 +205,8 @@ cleared(void *arg, enum txn_result result)
 		store_stanza_id(store, clearing->ids[i], text);
 		log_info(&session->log, "%s confirmed", text);
 	}
+	if (result == TXN_COMMITTED)
+		custody_delivered(session->router, clearing->ids, clearing->count);
 	if (session->mailbox != NULL)
 		session->mailbox->clearing--;
 	mailbox_hold(session);
@@ -230,6 +233,11 @@ ack_device(const struct clearing *clearing, struct txn *txn)
 		bound = mailbox->rows[i].id < bound ? mailbox->rows[i].id : bound;
 	for (size_t i = clearing->count; i-- > 0 && upto >= bound;)
 		upto = clearing->ids[i];
+	for (size_t i = 0; i < clearing->count; i++)
+		txn_add(txn, &(struct op){ .kind = OP_STATUS_DELIVERED,
+					   .account = session->account->node,
+					   .id = clearing->ids[i],
+					   .time = now_wall() });
 	if (upto < bound)
 		txn_add(txn, &(struct op){ .kind = OP_DEVICE_ACK,
 					   .account = session->account->node,
@@ -260,8 +268,10 @@ ack_account(const struct clearing *clearing, struct txn *txn)
 	int64_t count = (int64_t)clearing->count;
 
 	for (size_t i = 0; i < clearing->count; i++)
-		txn_add(txn, &(struct op){
-				 .kind = OP_PENDING_CLEAR, .account = account->node, .id = clearing->ids[i] });
+		txn_add(txn, &(struct op){ .kind = OP_PENDING_CLEAR,
+					   .account = account->node,
+					   .id = clearing->ids[i],
+					   .time = now_wall() });
 	account->pending -= account->pending < count ? account->pending : count;
 	for (size_t i = 0; i < sessions; i++) {
 		if (row[i] != clearing->session && row[i]->mailbox != NULL)

@@ -41,8 +41,8 @@ none_is_ok(enum db_result result)
 	return result == DB_CONFLICT ? DB_OK : result;
 }
 
-static enum db_result
-jid_intern(struct db *db, const char *text, size_t len, int64_t *id_r)
+enum db_result
+op_jid_intern(struct db *db, const char *text, size_t len, int64_t *id_r)
 {
 	enum db_result result = db_number(db, SQL_JID_FIND, v_span(text, len), id_r);
 
@@ -63,7 +63,7 @@ jid_intern_full(struct db *db, const char *text, int64_t *id_r, const char **res
 	size_t len = strcspn(text, "/");
 
 	*resource_r = text[len] == '\0' ? NULL : text + len + 1;
-	return jid_intern(db, text, len, id_r);
+	return op_jid_intern(db, text, len, id_r);
 }
 
 /* ---- messages */
@@ -189,7 +189,7 @@ op_box(struct db *db, struct txn_op *own)
 	enum db_result result;
 
 	if ((result = recipient_find(db, op->account, &account)) != DB_OK ||
-	    (result = jid_intern(db, op->peer, strlen(op->peer), &peer)) != DB_OK ||
+	    (result = op_jid_intern(db, op->peer, strlen(op->peer), &peer)) != DB_OK ||
 	    (result = db_run(db, SQL_BOX_NEW, v_int(account), v_int(op->id), v_int(peer))) != DB_OK)
 		return result;
 	bool added = db_changes(db) > 0;
@@ -270,7 +270,11 @@ op_pending_clear(struct db *db, struct txn_op *own)
 	if ((result = account_find(db, own->op.account, &account)) != DB_OK)
 		return none_is_ok(result);
 	result = db_run(db, SQL_PENDING_END, v_int(account), v_int(own->op.id));
-	return result == DB_OK && db_changes(db) > 0 ? op_message_drop(db, own->op.id) : result;
+	if (result != DB_OK || db_changes(db) == 0)
+		return result;
+	if (own->op.time != 0)
+		result = op_delivered(db, account, own->op.id, own->op.time);
+	return result == DB_OK ? op_message_drop(db, own->op.id) : result;
 }
 
 /* ---- mailbox = device */
@@ -425,7 +429,7 @@ op_roster_set(struct db *db, struct txn_op *own)
 	enum db_result result;
 
 	if ((result = account_find(db, own->op.account, &account)) != DB_OK ||
-	    (result = jid_intern(db, row->contact, strlen(row->contact), &contact)) != DB_OK ||
+	    (result = op_jid_intern(db, row->contact, strlen(row->contact), &contact)) != DB_OK ||
 	    (result = db_run(db, SQL_ROSTER_SET, v_int(account), v_int(contact), v_int(row->flags),
 			     v_text(row->name), v_text(row->groups), v_text(row->request))) != DB_OK)
 		return result;
@@ -603,6 +607,11 @@ static const struct op_row {
 	[OP_INVITE_DEL] = { op_invite_del, false },
 	[OP_SEEN] = { op_seen, true },
 	[OP_SEEN_EXPIRE] = { op_seen_expire, false },
+	[OP_STATUS_NEW] = { op_status_new, true },
+	[OP_STATUS_DELIVERED] = { op_status_delivered, false },
+	[OP_STATUS_RECEIVED] = { op_status_received, false },
+	[OP_STATUS_DISPLAYED] = { op_status_displayed, false },
+	[OP_STATUS_EXPIRE] = { op_status_expire, false },
 	[OP_IDS] = { op_ids, false },
 };
 

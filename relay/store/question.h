@@ -13,6 +13,7 @@
 #include "relay/store/archive.h"
 #include "relay/store/db.h"
 #include "relay/store/read.h"
+#include "relay/store/status.h"
 
 struct arena;
 struct question_kind;
@@ -30,6 +31,7 @@ union question_fn {
 	read_archive_fn *archive;
 	read_archive_ends_fn *archive_ends;
 	read_archive_over_fn *archive_over;
+	read_status_fn *status;
 };
 
 /* A growing row of results. */

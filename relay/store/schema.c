@@ -108,7 +108,19 @@ static const char third[] =
     "ALTER TABLE account ADD COLUMN gone_status TEXT;"
     "PRAGMA user_version = 3;";
 
-static const char *const steps[] = { first, second, third };
+/* Where each message of our users is (status.h). change: rises with every change in an account, `latest` is its highest.
+   The table of the first step was never written to. */
+static const char fourth[] =
+    "DROP TABLE status;"
+    "CREATE TABLE status (id INTEGER PRIMARY KEY, account INTEGER NOT NULL, change INTEGER NOT NULL,"
+    " peer INTEGER NOT NULL, origin TEXT, accepted INTEGER NOT NULL, delivered INTEGER NOT NULL DEFAULT 0,"
+    " displayed INTEGER NOT NULL DEFAULT 0);"
+    "CREATE UNIQUE INDEX status_change_order ON status (account, change);"
+    "CREATE INDEX status_origin ON status (account, origin);"
+    "CREATE TABLE status_change (account INTEGER PRIMARY KEY, latest INTEGER NOT NULL);"
+    "PRAGMA user_version = 4;";
+
+static const char *const steps[] = { first, second, third, fourth };
 
 int64_t
 schema_version(void)

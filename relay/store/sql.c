@@ -19,6 +19,10 @@
 	" EXISTS (SELECT 1 FROM pending p WHERE p.account = b.account AND p.id = b.id)"                      \
 	" FROM box b JOIN msg m ON m.id = b.id JOIN jid f ON f.id = m.sender JOIN jid t ON t.id = m.recipient"
 
+#define STATUS_ROWS                                                                                          \
+	"SELECT s.id, s.change, a.node, j.text, s.origin, s.accepted, s.delivered, s.displayed"              \
+	" FROM status s JOIN account a ON a.id = s.account JOIN jid j ON j.id = s.peer"
+
 static const char *const texts[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_BEGIN_READ] = "BEGIN",
@@ -116,6 +120,29 @@ static const char *const texts[SQL_COUNT] = {
 	    "DELETE FROM seen WHERE key IN"
 	    " (SELECT key FROM seen WHERE expires > 0 AND expires <= ?1 ORDER BY expires LIMIT 500)",
 
+	/* The first number of an account is the time: one that is made again does not begin with an earlier one's. */
+	[SQL_STATUS_CHANGE] = "INSERT INTO status_change (account, latest) VALUES (?1, ?2)"
+			      " ON CONFLICT (account) DO UPDATE SET latest = latest + 1 RETURNING latest",
+	[SQL_STATUS_NEW] = "INSERT INTO status (id, account, change, peer, origin, accepted)"
+			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
+	[SQL_STATUS_TRIM] = "DELETE FROM status WHERE account = ?1 AND change <= ?2",
+	[SQL_STATUS_UNDELIVERED] = "SELECT account FROM status WHERE id = ?1 AND delivered = 0",
+	[SQL_STATUS_ALLOWED] = "SELECT 1 FROM msg m JOIN roster r ON r.contact = m.sender"
+			       " WHERE m.id = ?1 AND r.account = ?2 AND (r.flags & 2) <> 0",
+	[SQL_STATUS_DELIVERED] = "UPDATE status SET delivered = ?2, change = ?3 WHERE id = ?1",
+	[SQL_STATUS_DISPLAYED] = "UPDATE status SET displayed = ?2, change = ?3 WHERE id = ?1",
+	[SQL_STATUS_FIND_UNDELIVERED] = "SELECT id FROM status WHERE account = ?1 AND origin = ?2 AND peer = ?3"
+					" AND delivered = 0 ORDER BY id DESC LIMIT 1",
+	[SQL_STATUS_FIND_UNSEEN] = "SELECT id FROM status WHERE account = ?1 AND origin = ?2 AND peer = ?3"
+				   " AND displayed = 0 ORDER BY id DESC LIMIT 1",
+	[SQL_STATUS_EXPIRE] =
+	    "DELETE FROM status WHERE id IN (SELECT id FROM status ORDER BY id LIMIT 500) AND accepted <= ?1",
+	[SQL_READ_STATUS_SINCE] = STATUS_ROWS " WHERE s.account = (SELECT id FROM account WHERE node = ?1)"
+					      " AND s.change > ?2 ORDER BY s.change LIMIT ?3",
+	[SQL_READ_STATUS_ORIGIN] = STATUS_ROWS " WHERE s.account = (SELECT id FROM account WHERE node = ?1)"
+					       " AND s.origin = ?2 ORDER BY s.id DESC LIMIT 1",
+	[SQL_READ_STATUS_OF] = STATUS_ROWS " WHERE s.id = ?1",
+
 	[SQL_GONE_FIND] = "SELECT id FROM account WHERE node IS NULL LIMIT ?1",
 	[SQL_GONE_BOX] = "SELECT id FROM box WHERE account = ?1 LIMIT 1",
 	[SQL_GONE_BOX_END] = "DELETE FROM box WHERE account = ?1 AND id = ?2",
@@ -126,7 +153,8 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_GONE_NODE_END] = "DELETE FROM node WHERE id = ?1",
 	[SQL_GONE_ROSTER] = "DELETE FROM roster WHERE account = ?1",
 	[SQL_GONE_DEVICE] = "DELETE FROM device WHERE account = ?1",
-	[SQL_GONE_STATUS] = "DELETE FROM status WHERE account = ?1",
+	[SQL_GONE_STATUS] = "DELETE FROM status WHERE id IN (SELECT id FROM status WHERE account = ?1 LIMIT 200)",
+	[SQL_GONE_STATUS_CHANGE] = "DELETE FROM status_change WHERE account = ?1",
 	[SQL_GONE_USAGE] = "DELETE FROM usage WHERE account = ?1",
 	[SQL_GONE_END] = "DELETE FROM account WHERE id = ?1 AND node IS NULL",
 

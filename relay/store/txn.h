@@ -33,7 +33,7 @@ enum op_kind {
 	OP_BOX_EXPIRE, /* at most 200 of the oldest leave the archive of this account: those older than `time`
 			  (0: none), and more while it holds more than `most` bytes (0: no limit) */
 	OP_PENDING,       /* the message waits in the mailbox of this account; conflict as above */
-	OP_PENDING_CLEAR, /* acknowledged: gone from the mailbox; nothing when it was not there */
+	OP_PENDING_CLEAR, /* acknowledged (at `time`, 0: given up): gone from the mailbox; nothing when it was not there */
 	OP_DEVICE_SEEN,   /* mailbox = device: the resource `item` is there at `time`; the 20 seen last are remembered */
 	OP_DEVICE_ACK,    /* that resource has confirmed all rows up to `id`; rows that each device seen since `expires`
 			     has confirmed leave the mailbox, at most 1,000 at a time */
@@ -64,6 +64,13 @@ enum op_kind {
 	OP_SEEN,        /* a deduplication key; conflict: already there and not expired at op.time */
 	OP_SEEN_EXPIRE, /* forget at most 500 keys that expired by op.time; when that is safe is for the
 			   caller to know */
+	/* status.h; all of them: nothing to do when there is no such account or record */
+	OP_STATUS_NEW,       /* message `id` of this account to `peer`, `item` its own name for it (NULL: none) */
+	OP_STATUS_DELIVERED, /* message `id` was confirmed by a device of this account, its recipient; OP_PENDING_CLEAR
+				(with `time`) says so itself */
+	OP_STATUS_RECEIVED,  /* `peer` says that what this account called `item` has come */
+	OP_STATUS_DISPLAYED, /* and was displayed */
+	OP_STATUS_EXPIRE,    /* forget at most 500 of the oldest, accepted by op.time */
 };
 
 struct scram_keys { /* RFC 5802: never the password */
