@@ -9,6 +9,7 @@
 
 const struct feature *const feature_table[] = {
 	&feature_archive,
+	&feature_avatar,
 	&feature_blocking, /* before all other guards */
 	&feature_caps,
 	&feature_carbons,
@@ -27,6 +28,7 @@ const struct feature *const feature_table[] = {
 	&feature_smacks,
 	&feature_subscription,
 	&feature_time,
+	&feature_vcard,
 	&feature_version,
 	NULL,
 };

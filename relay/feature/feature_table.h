@@ -7,6 +7,7 @@
 #include "relay/route/feature.h"
 
 extern const struct feature feature_archive;
+extern const struct feature feature_avatar;
 extern const struct feature feature_blocking;
 extern const struct feature feature_caps;
 extern const struct feature feature_carbons;
@@ -25,6 +26,7 @@ extern const struct feature feature_roster;
 extern const struct feature feature_smacks;
 extern const struct feature feature_subscription;
 extern const struct feature feature_time;
+extern const struct feature feature_vcard;
 extern const struct feature feature_version;
 
 #endif

@@ -87,6 +87,7 @@ answer_head(struct db *db, struct question *q, int64_t *id_r)
 	q->view.archive = keep_text(q, stmt, 11);
 	q->view.left = col_int(stmt, 12);
 	q->view.left_status = keep_text(q, stmt, 13);
+	q->view.avatar = keep_text(q, stmt, 14);
 	db_end(stmt);
 	return DB_OK;
 }

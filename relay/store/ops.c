@@ -377,6 +377,12 @@ op_account_seen(struct db *db, struct txn_op *own)
 }
 
 static enum db_result
+op_account_avatar(struct db *db, struct txn_op *own)
+{
+	return db_run(db, SQL_ACCOUNT_AVATAR, v_text(own->op.account), v_text(own->op.config));
+}
+
+static enum db_result
 op_account_left(struct db *db, struct txn_op *own)
 {
 	return db_run(db, SQL_ACCOUNT_LEFT, v_text(own->op.account), v_int(own->op.time), v_text(own->op.config));
@@ -590,6 +596,7 @@ static const struct op_row {
 	[OP_ACCOUNT_ARCHIVE] = { op_account_archive, false },
 	[OP_ACCOUNT_DEL] = { op_account_del, false },
 	[OP_ACCOUNT_SEEN] = { op_account_seen, false },
+	[OP_ACCOUNT_AVATAR] = { op_account_avatar, false },
 	[OP_ACCOUNT_LEFT] = { op_account_left, false },
 	[OP_BLOCK] = { op_block, true },
 	[OP_UNBLOCK] = { op_unblock, false },

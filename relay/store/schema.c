@@ -120,7 +120,12 @@ static const char fourth[] =
     "CREATE TABLE status_change (account INTEGER PRIMARY KEY, latest INTEGER NOT NULL);"
     "PRAGMA user_version = 4;";
 
-static const char *const steps[] = { first, second, third, fourth };
+/* avatar: "SHA-1 type" of the picture that the account shows, NULL: none. */
+static const char fifth[] =
+    "ALTER TABLE account ADD COLUMN avatar TEXT;"
+    "PRAGMA user_version = 5;";
+
+static const char *const steps[] = { first, second, third, fourth, fifth };
 
 int64_t
 schema_version(void)

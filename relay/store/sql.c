@@ -76,6 +76,7 @@ static const char *const texts[SQL_COUNT] = {
 	    " stored_sha256 = ?6, server_sha256 = ?7 WHERE node = ?1",
 	[SQL_ACCOUNT_ARCHIVE] = "UPDATE account SET archive = ?2 WHERE node = ?1",
 	[SQL_ACCOUNT_SEEN] = "UPDATE account SET last = ?2 WHERE node = ?1",
+	[SQL_ACCOUNT_AVATAR] = "UPDATE account SET avatar = ?2 WHERE node = ?1",
 	[SQL_ACCOUNT_LEFT] = "UPDATE account SET gone = ?2, gone_status = ?3 WHERE node = ?1",
 	[SQL_BLOCK_NEW] = "INSERT INTO block (account, jid) VALUES (?1, ?2) ON CONFLICT (account, jid) DO NOTHING",
 	[SQL_BLOCK_END] = "DELETE FROM block WHERE account = ?1 AND jid = ?2",
@@ -162,7 +163,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_FREE_SLICE] = "PRAGMA incremental_vacuum(100)",
 
 	[SQL_READ_ACCOUNT] = "SELECT id, created, last, roster_version, (SELECT count(*) FROM pending p "
-			     "WHERE p.account = a.id), " KEYS ", archive, gone, gone_status FROM account a WHERE node = ?1",
+			     "WHERE p.account = a.id), " KEYS ", archive, gone, gone_status, avatar FROM account a WHERE node = ?1",
 	/* Nothing that grows with what the account holds: this is asked by strangers, and takes as long for all. */
 	[SQL_READ_KEYS] = "SELECT " KEYS " FROM account WHERE node = ?1",
 	[SQL_READ_SOME_NODE] = "SELECT node FROM account WHERE node IS NOT NULL ORDER BY id LIMIT 1",
