@@ -71,13 +71,17 @@ app_open(struct app *app)
 
 	if (app->db != NULL)
 		return EX_OK;
-	if (!home_find(app->home_option, &app->home, &error) ||
-	    (app->db = db_open(app->home.data, &error)) == NULL) {
-		app_disk(app, error);
+	if (!home_find(app->home_option, &app->home, &error)) {
+		out_error("home", _("Name a folder of your own: --home DIR"), "%s", error);
 		free(error);
-		return EX_IOERR;
+		return EX_CONFIG;
 	}
-	return EX_OK;
+	app->db = db_open(app->home.data, &error);
+	if (app->db != NULL)
+		return EX_OK;
+	app_disk(app, error);
+	free(error);
+	return EX_IOERR;
 }
 
 int

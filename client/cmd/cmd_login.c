@@ -75,9 +75,10 @@ get_password(struct app *app, const struct args *args, bool enroll, int *code_r)
 	const char *file = args_value(args, "password-file");
 	char *first, *second;
 
-	*code_r = EX_USAGE;
+	*code_r = EX_NOINPUT;
 	if (file != NULL)
 		return prompt_file(file);
+	*code_r = EX_NOPERM;
 	first = prompt_secret(_("Password: "));
 	if (first == NULL && has_secret(app) && !enroll) {
 		*code_r = EX_OK;
@@ -92,6 +93,7 @@ get_password(struct app *app, const struct args *args, bool enroll, int *code_r)
 	second = prompt_secret(_("Once more: "));
 	if (second == NULL || strcmp(first, second) != 0) {
 		out_error("password", "", _("That was not the same twice."));
+		*code_r = EX_USAGE;
 		prompt_forget(&first);
 	}
 	prompt_forget(&second);
