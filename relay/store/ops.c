@@ -574,6 +574,15 @@ op_seen_expire(struct db *db, struct txn_op *own)
 	return db_run(db, SQL_SEEN_EXPIRE, v_int(own->op.time));
 }
 
+/* Of all those in a batch the last counts: counter.c. */
+static enum db_result
+op_counter(struct db *db, struct txn_op *own)
+{
+	(void)db;
+	(void)own;
+	return DB_OK;
+}
+
 static enum db_result
 op_ids(struct db *db, struct txn_op *own)
 {
@@ -591,6 +600,8 @@ static const struct op_row {
 	[OP_PENDING_CLEAR] = { op_pending_clear, false },
 	[OP_DEVICE_SEEN] = { op_device_seen, true },
 	[OP_DEVICE_ACK] = { op_device_ack, false },
+	[OP_COUNTER] = { op_counter, true },
+	[OP_COUNTER_EXPIRE] = { op_counter_expire, false },
 	[OP_ACCOUNT_NEW] = { op_account_new, true },
 	[OP_ACCOUNT_KEYS] = { op_account_keys, false },
 	[OP_ACCOUNT_ARCHIVE] = { op_account_archive, false },

@@ -84,6 +84,7 @@ extern const struct question_kind ask_archive_over;
 extern const struct question_kind ask_keys;
 extern const struct question_kind ask_pending;
 extern const struct question_kind ask_pending_count;
+extern const struct question_kind ask_counter;
 extern const struct question_kind ask_items;
 extern const struct question_kind ask_last_items;
 extern const struct question_kind ask_accounts;

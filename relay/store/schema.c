@@ -125,7 +125,13 @@ static const char fifth[] =
     "ALTER TABLE account ADD COLUMN avatar TEXT;"
     "PRAGMA user_version = 5;";
 
-static const char *const steps[] = { first, second, third, fourth, fifth };
+/* How many stanzas of a resumable stream were handled with the last message of it (XEP-0198); time: when. */
+static const char sixth[] =
+    "CREATE TABLE counter (account INTEGER NOT NULL, id TEXT NOT NULL, h INTEGER NOT NULL, time INTEGER NOT NULL,"
+    " PRIMARY KEY (account, id)) WITHOUT ROWID;"
+    "PRAGMA user_version = 6;";
+
+static const char *const steps[] = { first, second, third, fourth, fifth, sixth };
 
 int64_t
 schema_version(void)

@@ -68,6 +68,14 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_DEVICE_DONE] = "SELECT id FROM pending WHERE account = ?1 AND id <= (SELECT min(upto) FROM device"
 			    " WHERE account = ?1 AND seen >= ?2) LIMIT 1",
 
+	[SQL_COUNTER_SET] = "UPDATE counter SET h = ?3, time = ?4"
+			    " WHERE account = (SELECT id FROM account WHERE node = ?1) AND id = ?2",
+	[SQL_COUNTER_NEW] = "INSERT INTO counter (account, id, h, time) VALUES (?1, ?2, ?3, ?4)",
+	[SQL_COUNTER_TRIM] = "DELETE FROM counter WHERE account = ?1 AND id <> ?2 AND id NOT IN (SELECT id FROM counter"
+			     " WHERE account = ?1 AND id <> ?2 ORDER BY time DESC LIMIT ?3)",
+	[SQL_COUNTER_EXPIRE] = "DELETE FROM counter WHERE (account, id) IN"
+			       " (SELECT account, id FROM counter WHERE time < ?1 LIMIT 500)",
+
 	[SQL_ACCOUNT_FIND] = "SELECT id FROM account WHERE node = ?1",
 	[SQL_ACCOUNT_NEW] = "INSERT INTO account (node, created, roster_version, " KEYS ")"
 			    " VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (node) DO NOTHING",
@@ -156,6 +164,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_GONE_DEVICE] = "DELETE FROM device WHERE account = ?1",
 	[SQL_GONE_STATUS] = "DELETE FROM status WHERE id IN (SELECT id FROM status WHERE account = ?1 LIMIT 200)",
 	[SQL_GONE_STATUS_CHANGE] = "DELETE FROM status_change WHERE account = ?1",
+	[SQL_GONE_COUNTER] = "DELETE FROM counter WHERE account = ?1",
 	[SQL_GONE_USAGE] = "DELETE FROM usage WHERE account = ?1",
 	[SQL_GONE_END] = "DELETE FROM account WHERE id = ?1 AND node IS NULL",
 
@@ -182,6 +191,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_READ_PENDING_COUNT] =
 	    "SELECT count(*), coalesce(sum(length(m.body)), 0) FROM pending p JOIN msg m ON m.id = p.id"
 	    " WHERE p.account = (SELECT id FROM account WHERE node = ?1)",
+	[SQL_READ_COUNTER] = "SELECT h FROM counter WHERE account = (SELECT id FROM account WHERE node = ?1) AND id = ?2",
 	/* An archive's rows between two ids and two times, onwards or back, of all or with one. */
 	[SQL_READ_BOX] = BOX_ROWS BOX_ALL BOX_RANGE " ORDER BY b.id LIMIT ?6",
 	[SQL_READ_BOX_BACK] = BOX_ROWS BOX_ALL BOX_RANGE " ORDER BY b.id DESC LIMIT ?6",

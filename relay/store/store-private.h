@@ -36,6 +36,7 @@ struct txn {
 	struct store *store;
 	struct txn_op *first, **last;
 	size_t ops, bytes;
+	bool counts;  /* has an OP_COUNTER */
 	bool grows;   /* needs room: refused while the disk is full */
 	bool decided; /* result holds already, before the commit */
 	enum txn_result result;
@@ -71,6 +72,10 @@ enum db_result op_status_delivered(struct db *db, struct txn_op *op);
 enum db_result op_status_received(struct db *db, struct txn_op *op);
 enum db_result op_status_displayed(struct db *db, struct txn_op *op);
 enum db_result op_status_expire(struct db *db, struct txn_op *op);
+
+/* counter.c: the last OP_COUNTER of each stream in these transactions, but not of those that have failed. */
+enum db_result counters_write(struct db *db, const struct txn *first);
+enum db_result op_counter_expire(struct db *db, struct txn_op *own);
 
 /* ---- the reserve: room for deletions and acknowledgements on a full disk */
 enum { RESERVE_BYTES = 4 << 20 };

@@ -37,6 +37,9 @@ enum op_kind {
 	OP_DEVICE_SEEN,   /* mailbox = device: the resource `item` is there at `time`; the 20 seen last are remembered */
 	OP_DEVICE_ACK,    /* that resource has confirmed all rows up to `id`; rows that each device seen since `expires`
 			     has confirmed leave the mailbox, at most 1,000 at a time */
+	OP_COUNTER,        /* XEP-0198: of the account's stream with the resumption id `item`, `id` stanzas are handled at
+			      `time`; of a batch's the last is written */
+	OP_COUNTER_EXPIRE, /* forget at most 500 of those last written before `time` */
 	OP_ACCOUNT_NEW,   /* conflict: exists */
 	OP_ACCOUNT_KEYS,  /* new password's SCRAM keys; conflict: no such account */
 	OP_ACCOUNT_ARCHIVE, /* config: what it wants archived, opaque; conflict: no such account */
