@@ -303,6 +303,7 @@ const struct stream_owner router_stream_owner = {
 	.closed = session_closed,
 	.acked = on_acked,
 	.resumed = session_resumed,
+	.lost = session_lost,
 };
 
 /* ---- what others ask ---- */

@@ -21,6 +21,7 @@
 #include "proto/ns.h"
 #include "proto/stanza.h"
 #include "proto/xml.h"
+#include "proto/xmlin.h"
 #include "proto/xmlout.h"
 #include "relay/net/clock.h"
 #include "relay/route/quiet.h"
@@ -210,6 +211,25 @@ session_resumed(void *arg, struct stream *stream, uint64_t upto)
 		if (router->features[i]->resumed != NULL)
 			router->features[i]->resumed(router->states[i], session, upto);
 	session_unref(&session);
+}
+
+/* A request that nobody will answer (RFC 6120 8.2.3): as if it had come now that the resource is gone. Our own questions are
+ * answered by the end of the session. */
+void
+session_lost(void *arg, const char *bytes, size_t len)
+{
+	struct session *session = arg;
+	struct arena *arena = arena_new();
+	enum stream_error refused;
+	struct xml *stanza = xmlin_parse(arena, bytes, len, &xmlin_limits_stored, &refused);
+	const char *from = stanza == NULL ? NULL : xml_attr(stanza, "from");
+	bool request = stanza != NULL && stanza_kind(stanza) == STANZA_IQ && iq_valid(stanza) &&
+		       (iq_type(stanza) == IQ_GET || iq_type(stanza) == IQ_SET);
+	struct jid jid;
+
+	if (request && from != NULL && jid_parse_text(arena, from, &jid) && jid.resource != NULL)
+		router_send(session->router, stanza_error(arena, stanza, STANZA_SERVICE_UNAVAILABLE, NULL, false));
+	arena_free(&arena);
 }
 
 /* A client that never takes up its lost sessions must not be kept out by them: the oldest goes. */

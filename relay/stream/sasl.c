@@ -244,6 +244,7 @@ succeed(struct sasl *sasl, const char *data)
 	assert(sasl->legal && sasl->known);
 	limiter_passed(stream_shared(stream->host)->limiter, stream->peer, sasl->node, now_mono());
 	stream->node = xstrdup(sasl->node);
+	memcpy(&stream->password, sasl->keys.salt, sizeof stream->password);
 	stream_who(stream, xasprintf("%s@%s", stream->node, stream->host->domain));
 	log_info(&stream->log, "logged in from %s, %s, %s", stream->peer, sasl->mechanism->name,
 	    io_tls_version(stream->io));

@@ -7,7 +7,8 @@
  * ms with what is handled by then, and again when it is. Our own <r/> are sent for those above who wait for
  * an acknowledgement (stream_ask).
  *
- * What was sent and not acknowledged is the mailbox's and, for sessions that may be taken up again, resume.c's.
+ * What was sent and not acknowledged is the mailbox's and, for sessions that may be taken up again (resume.c),
+ * resume_kept.c's.
  * DIAGNOSTICS: <failed/> unexpected-request before binding; policy-violation for a second <enable/> (section 3);
  * undefined-condition with <handled-count-too-high/> (section 6); policy-violation for <a/> without a number.
  */
@@ -31,7 +32,7 @@ void
 smacks_free(struct stream *stream)
 {
 	if (stream->smacks != NULL)
-		resume_forget(stream, stream->smacks);
+		kept_free(stream, stream->smacks);
 	free(stream->smacks);
 	stream->smacks = NULL;
 }
@@ -116,7 +117,7 @@ take_r(struct stream *stream)
 void
 smacks_sent(struct stream *stream)
 {
-	if (stream->smacks != NULL && (stream->state == STATE_READY || stream->state == STATE_AWAY))
+	if (stream->smacks != NULL && stream->state == STATE_READY)
 		stream->smacks->count.sent++;
 }
 
@@ -142,7 +143,7 @@ take_a(struct stream *stream, const struct xml *a)
 	} else if (!smacks_count_acked(&smacks->count, h)) {
 		smacks_too_high(stream, smacks, h);
 	} else {
-		resume_acked(stream);
+		kept_acked(stream);
 		stream->host->owner->acked(stream->session, smacks->count.acked);
 	}
 }
@@ -169,13 +170,13 @@ stream_ask(struct stream *stream)
 /* ---- the beginning ---- */
 
 void
-smacks_refuse(struct stream *stream, const char *condition, const struct smacks *known)
+smacks_refuse(struct stream *stream, const char *condition, const uint32_t *h)
 {
 	struct buf out = { .data = NULL };
 
 	buf_adds(&out, "<failed xmlns='" NS_SM "'");
-	if (known != NULL)
-		buf_printf(&out, " h='%" PRIu32 "'", known->count.handled);
+	if (h != NULL)
+		buf_printf(&out, " h='%" PRIu32 "'", *h);
 	buf_printf(&out, "><%s xmlns='" NS_STANZA_ERRORS "'/></failed>", condition);
 	stream_write(stream, out.data, out.len);
 	buf_free(&out);
@@ -190,7 +191,7 @@ enable(struct stream *stream, const struct xml *element)
 	stream->smacks->last = &stream->smacks->first;
 	stream->smacks->before = fifo_unhandled(stream->fifo);
 	if (stream->host->resume > 0 && resume != NULL && (strcmp(resume, "true") == 0 || strcmp(resume, "1") == 0))
-		resume_enabled(stream);
+		resume_enabled(stream, element);
 	else
 		stream_writes(stream, "<enabled xmlns='" NS_SM "'/>");
 }

@@ -1,7 +1,8 @@
 /*
  * stream/stream-private.h -- what the files of one client stream share: stream.c (life, state, end, writing), reading.c (bytes to
  * elements), deadline.c (time), negotiate.c (headers, features, STARTTLS), sasl.c (authentication), bind.c (resource binding),
- * smacks.c (stream management), resume.c (sessions that outlive a connection), host.c (all streams together).
+ * smacks.c (stream management), resume.c (sessions that outlive a connection), resume_kept.c (what they were sent), host.c (all
+ * streams together).
  */
 #ifndef RELAY_STREAM_STREAM_PRIVATE_H
 #define RELAY_STREAM_STREAM_PRIVATE_H
@@ -18,6 +19,7 @@
 
 struct io;
 struct limiter;
+struct lookup;
 struct pool;
 struct sasl;
 struct smacks;
@@ -75,6 +77,7 @@ struct stream {
 	struct waiting *waiting, **waiting_last;
 	struct buf rest;    /* bytes behind those stanzas */
 	char *node;         /* authenticated as */
+	uint64_t password;  /* which one: of its salt, which is new with each */
 	char *who;          /* for logs: peer, then bare, then full JID */
 	char *lang;         /* the client's xml:lang, or NULL */
 	void *session;
@@ -94,6 +97,7 @@ struct stream {
 	bool yielding;    /* another stream waits until what was taken here is handled, to take over */
 	char resuming[ID_LEN + 1]; /* such a one: the id of the session; "": not */
 	uint32_t resuming_h;
+	struct lookup *lookup; /* its counter is being read (resume.c) */
 	bool peer_closed; /* </stream:stream> came: close when all is handled */
 	bool stopping;    /* system-shutdown when all is handled */
 	bool in_stanza;   /* one was read in this feed */
@@ -105,6 +109,7 @@ struct stream {
 void stream_enter(struct stream *stream, enum stream_state next);
 void stream_write(struct stream *stream, const char *bytes, size_t len);
 void stream_writes(struct stream *stream, const char *text);
+void stream_send_counted(struct stream *stream, const char *bytes, size_t len); /* may close it */
 /* As stream_close(); `more`: an element of the application's own inside the error (RFC 6120 4.9.4), bytes. */
 void stream_close_with(struct stream *stream, enum stream_error error, const char *more, const char *text);
 void stream_later(struct stream *stream); /* look again at what may go on, in a later turn */
@@ -149,13 +154,14 @@ void smacks_moved(struct stream *stream);               /* its walk is over: <a/
 void smacks_waited(struct stream *stream);              /* DEADLINE_ACK */
 void smacks_goodbye(struct stream *stream);             /* the last <a/> */
 
-/* resume.c */
-void resume_keep(struct stream *stream, const char *bytes, size_t len); /* was just counted */
+/* resume.c, resume_kept.c */
+bool resume_keep(struct stream *stream, const char *bytes, size_t len); /* for later; true: to be written now */
 bool resume_away(struct stream *stream);   /* the connection is lost. False: the session too */
 void resume_sent(struct stream *stream);   /* a stanza has been written */
 void resume_waited(struct stream *stream); /* DEADLINE_ASK */
 void resume_go_on(struct stream *stream);  /* in its turn: take over, or let the one who waits */
 void resume_leave(struct stream *stream);  /* it is over: nobody need wait for it */
+void resume_lost(struct stream *stream);   /* its session goes with it: tell the owner, write the counter */
 
 /* host.c */
 struct stream_shared {
