@@ -11,6 +11,7 @@ const struct feature *const feature_table[] = {
 	&feature_archive,
 	&feature_avatar,
 	&feature_blocking, /* before all other guards */
+	&feature_bookmarks,
 	&feature_caps,
 	&feature_carbons,
 	&feature_csi,
@@ -22,6 +23,7 @@ const struct feature *const feature_table[] = {
 	&feature_message,
 	&feature_ping,
 	&feature_presence,
+	&feature_private,
 	&feature_pubsub,
 	&feature_register,
 	&feature_roster,

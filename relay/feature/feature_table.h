@@ -9,6 +9,7 @@
 extern const struct feature feature_archive;
 extern const struct feature feature_avatar;
 extern const struct feature feature_blocking;
+extern const struct feature feature_bookmarks;
 extern const struct feature feature_caps;
 extern const struct feature feature_carbons;
 extern const struct feature feature_csi;
@@ -20,6 +21,7 @@ extern const struct feature feature_mailbox;
 extern const struct feature feature_message;
 extern const struct feature feature_ping;
 extern const struct feature feature_presence;
+extern const struct feature feature_private;
 extern const struct feature feature_pubsub;
 extern const struct feature feature_register;
 extern const struct feature feature_roster;
