@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -183,12 +185,21 @@ fill_descriptors(void)
 			open("/dev/null", O_RDWR);
 }
 
+/* Keys and passwords in memory are not for core files, nor for other programs of the same user. */
+static void
+hide_memory(void)
+{
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct line line = { .count = 0 };
 	int code = EX_USAGE;
 
+	hide_memory();
 	fill_descriptors();
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);

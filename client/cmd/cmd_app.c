@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "client/cmd/cmd.h"
+#include "client/cmd/news.h"
 #include "client/db/contact.h"
 #include "client/link_cert.h"
 #include "client/text.h"
@@ -226,5 +227,6 @@ app_sync(struct app *app, const struct sync_settings *settings, struct sync_resu
 	sigaction(SIGINT, &old_int, NULL);
 	sigaction(SIGTERM, &old_term, NULL);
 	out_progress("%s", "");
+	news_tell(app);
 	return fine ? EX_OK : app_trouble(app, result_r);
 }

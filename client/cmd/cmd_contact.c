@@ -17,13 +17,16 @@ static const char *
 key_state(struct app *app, const char *jid)
 {
 	struct device *list;
-	size_t count = device_list(app->db, app->arena, app->account.id, jid, &list), verified = 0;
+	size_t count = device_list(app->db, app->arena, app->account.id, jid, &list), verified = 0, undecided = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		if (list[i].trust == TRUST_CHANGED)
 			return _("key changed: lazo verify");
 		verified += list[i].trust == TRUST_VERIFIED;
+		undecided += list[i].trust == TRUST_UNDECIDED && list[i].listed;
 	}
+	if (undecided > 0)
+		return _("new device: lazo verify");
 	if (verified > 0)
 		return _("verified");
 	return count > 0 ? _("encrypted") : _("no keys yet");

@@ -109,7 +109,7 @@ remove_own(struct app *app, struct omemo *omemo, const char *word)
 	}
 	db_begin(app->db);
 	omemo_remove_own_device(omemo, (uint32_t)id);
-	device_set_trust(app->db, app->account.id, app->account.jid, (uint32_t)id, TRUST_REJECTED);
+	device_reject(app->db, app->account.id, app->account.jid, (uint32_t)id);
 	code = app_commit(app);
 	if (code != EX_OK)
 		return code;

@@ -131,6 +131,12 @@ out_json_text(const char *text)
 }
 
 void
+out_json_note(json_t *object)
+{
+	json_line(stderr, object);
+}
+
+void
 out_error(const char *word, const char *next, const char *format, ...)
 {
 	struct arena *arena = arena_new();

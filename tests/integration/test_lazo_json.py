@@ -223,7 +223,8 @@ def test_devices_and_keys():
     # One of ana's devices that is lost.
     other = Home(relay, ana.jid)
     other.login()
-    ana.run("sync", status=0)
+    [notice] = valid("Notices", [json.loads(line) for line in ana.run("sync", "--json", status=0).stderr.splitlines()])
+    equal((notice["notice"], notice["jid"]), ("new-device", ana.jid))
     [lost] = [d for d in valid("device list", ana.json("device")) if not d["own"]]
     valid("device remove", ana.json("device", "remove", str(lost["device"])))
 
