@@ -72,6 +72,9 @@ static const struct word words[] = {
 	    "Socket by which lazoctl(8) speaks to the running relay. Default: control in the data folder.", true },
 	{ NULL, "resolver", LIST, AT(resolver), "[]", 0, 0, NULL,
 	    "DNS servers to ask, as address:port; DNSSEC is off when set. Default: the system's." },
+	{ NULL, "sandbox", BOOL, AT(sandbox), "true", 0, 0, NULL,
+	    "Once started, have the kernel refuse what a relay has no use for, such as running programs. For programs that look inside"
+	    " a running relay it may have to be off. Looked at when the relay starts." },
 	{ NULL, "mailbox", CHOICE, AT(mailbox), "account", 0, 0, mailboxes,
 	    "Whether a waiting message is gone when one of the account's devices has it, or when each has." },
 	{ "listen", "client", LIST, AT(listen_client), "[\"*:5222\"]", 0, 0, NULL,

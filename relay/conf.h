@@ -35,7 +35,7 @@ struct conf {
 	enum conf_registration registration;
 	enum conf_mailbox mailbox;
 	int64_t hold, hold_unknown, resume; /* seconds */
-	bool dialback, plain;
+	bool dialback, plain, sandbox;
 	int log; /* enum log_level */
 	struct conf_peer *peers;
 	size_t peer_count;

@@ -29,6 +29,7 @@
 #include "relay/notify.h"
 #include "relay/route/feature.h"
 #include "relay/route/router.h"
+#include "relay/sandbox.h"
 #include "relay/store/store.h"
 #include "relay/stream/stream.h"
 
@@ -188,6 +189,22 @@ add_ports(const struct relay *relay, struct buf *line, const char *name, bool di
 	}
 }
 
+/* Everything is open. Not with the sanitizers, which need calls of their own. */
+static void
+shut_in(const struct relay *relay)
+{
+#ifdef SANITIZED
+	(void)relay;
+#else
+	const char *error;
+
+	if (!relay->conf->sandbox)
+		log_info(NULL, "no sandbox, as configured");
+	else if (!sandbox_enter(&error))
+		log_warn(NULL, "no sandbox: %s", error);
+#endif
+}
+
 /* One line that ends in `ready`, on standard output for whoever started us, and in the log. */
 static void
 say_ready(const struct relay *relay)
@@ -305,6 +322,7 @@ relay_run(struct relay *relay)
 	loop_signal(relay->loop, SIGTERM, stop, relay);
 	loop_signal(relay->loop, SIGINT, stop, relay);
 	loop_signal(relay->loop, SIGHUP, reload, relay);
+	shut_in(relay);
 	say_ready(relay);
 	begin_watchdog(relay);
 	loop_run(relay->loop);

@@ -181,6 +181,24 @@ def test_no_memory_in_a_core_file():
         equal(int(f.read(), 16), 0, "what a pipe would get")
 
 
+def test_all_threads_are_shut_in():
+    if SANITIZED:
+        skip("the sanitizers need calls of their own")
+    if "HAVE_SECCOMP 1" not in (BUILD / "config.h").read_text():
+        skip("built without libseccomp")
+
+    def modes(one):
+        tasks = f"/proc/{one.process.pid}/task"
+        return [re.search(r"^Seccomp:\s+(\d)", open(f"{tasks}/{t}/status", encoding="ascii").read(), re.M).group(1)
+                for t in os.listdir(tasks)]
+    login(relay, jid).close()
+    check(len(modes(relay)) >= 3 and set(modes(relay)) == {"2"}, f"{modes(relay)}")
+    check("sandbox" not in relay.log_text(), "nothing to complain of")
+    bare = Relay(authority=relay.authority, sandbox=False)
+    equal(set(modes(bare)), {"0"}, "negative control")
+    bare.stop()
+
+
 def test_words_that_need_a_restart_are_named():
     before = len(relay.log_text())
     good = relay.file.read_text()
