@@ -331,9 +331,7 @@ sync_publish(struct sync *sync)
 		publish(sync, false, false);
 		sync_settle(sync);
 	}
-	/* a list that could not be fetched would be overwritten, and our other devices with it */
-	if (sync_alive(sync) && omemo_list_due(sync->omemo) != 0 &&
-	    device_list_known(sync->db, sync->account->id, sync->account->jid)) {
+	if (sync_alive(sync) && omemo_list_due(sync->omemo) != 0) {
 		publish(sync, true, false);
 		sync_settle(sync);
 	}

@@ -73,8 +73,6 @@ release(struct stream *stream)
 		return;
 	stream->released = true;
 	resume_leave(stream);
-	if (session != NULL)
-		resume_lost(stream);
 	reading_drop(stream);
 	sasl_leave(stream);
 	stream->session = NULL;
@@ -95,7 +93,9 @@ destroy(struct stream *stream)
 	if (stream->on_gone != NULL)
 		stream->on_gone(stream->gone_arg, stream->peer);
 	timer_free(&stream->timer);
+	free(stream->claimed);
 	free(stream->node);
+	free(stream->client);
 	free(stream->who);
 	free(stream->lang);
 	smacks_free(stream);
@@ -217,8 +217,8 @@ stream_writes(struct stream *stream, const char *text)
 	stream_write(stream, text, strlen(text));
 }
 
-void
-stream_send_counted(struct stream *stream, const char *bytes, size_t len)
+static void
+send_counted(struct stream *stream, const char *bytes, size_t len)
 {
 	stream_write(stream, bytes, len);
 	if (stream_queued(stream) > STREAM_QUEUE_MOST)
@@ -228,18 +228,16 @@ stream_send_counted(struct stream *stream, const char *bytes, size_t len)
 void
 stream_send_row(struct stream *stream, const char *bytes, size_t len)
 {
-	(void)stream_take_place(stream);
 	smacks_sent(stream);
-	stream_send_counted(stream, bytes, len);
+	send_counted(stream, bytes, len);
 }
 
 void
 stream_send_bytes(struct stream *stream, const char *bytes, size_t len)
 {
-	if (!resume_keep(stream, bytes, len))
-		return;
 	smacks_sent(stream);
-	stream_send_counted(stream, bytes, len);
+	resume_keep(stream, bytes, len);
+	send_counted(stream, bytes, len);
 	resume_sent(stream);
 }
 
@@ -397,6 +395,12 @@ const char *
 stream_id(const struct stream *stream)
 {
 	return stream->log.id;
+}
+
+const char *
+stream_client(const struct stream *stream)
+{
+	return stream->client;
 }
 
 bool
