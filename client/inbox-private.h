@@ -20,6 +20,9 @@ struct letter {
 	enum way way;
 };
 
+/* The history row of a letter, as far as it does not depend on what was in it. */
+struct message letter_row(int64_t account, const struct letter *letter);
+
 /* Decrypt, store, answer; the letter has an <encrypted/>. In a transaction. */
 void inbox_take_encrypted(struct db *db, struct omemo *omemo, struct arena *arena, int64_t account,
 			  const struct letter *letter, const struct xml *encrypted,

@@ -189,6 +189,23 @@ take_error(struct inbox *inbox, struct letter *letter, struct inbox_result *resu
 			       stanza_error_name(stanza_error_of(letter->message)), letter->now);
 }
 
+struct message
+letter_row(int64_t account, const struct letter *letter)
+{
+	return (struct message){
+		.account = account,
+		.peer = letter->peer,
+		.from = letter->from,
+		.time = letter->time,
+		.received = letter->now,
+		.origin_id = letter->origin_id,
+		.stanza_id = letter->stanza_id,
+		.way = letter->way,
+		.sent = letter->own ? SENT_ACCEPTED : SENT_NOT,
+		.markable = xml_find(letter->message, "markable", NS_MARKERS),
+	};
+}
+
 /* In clear: stored and marked so; or encrypted by something that we do not speak: said to be so, never its
  * fallback. */
 static void
@@ -206,21 +223,10 @@ take_clear(struct inbox *inbox, struct arena *arena, const struct letter *letter
 		*result_r = (struct inbox_result){ INBOX_DUPLICATE, same, READABLE, letter->peer };
 		return;
 	}
-	const struct message row = {
-		.account = inbox->account,
-		.peer = letter->peer,
-		.from = letter->from,
-		.time = letter->time,
-		.received = letter->now,
-		.origin_id = letter->origin_id,
-		.stanza_id = letter->stanza_id,
-		.body = body,
-		.way = letter->way,
-		.encrypted = eme,
-		.unreadable = eme ? UNREADABLE_NOT_OMEMO : READABLE,
-		.sent = letter->own ? SENT_ACCEPTED : SENT_NOT,
-		.markable = xml_find(letter->message, "markable", NS_MARKERS),
-	};
+	struct message row = letter_row(inbox->account, letter);
+	row.body = body;
+	row.encrypted = eme;
+	row.unreadable = eme ? UNREADABLE_NOT_OMEMO : READABLE;
 	result_r->message = history_add(inbox->db, &row);
 	result_r->unreadable = row.unreadable;
 	result_r->outcome = eme ? INBOX_UNREADABLE : INBOX_MESSAGE;
@@ -301,22 +307,12 @@ store_text(struct db *db, int64_t account, const struct letter *letter, const st
 	}
 	/* what a supplement repeats may be here as unreadable: its row makes way */
 	pending_settle(db, account, history_by_origin(db, account, letter->peer, letter->from, origin));
-	const struct message row = {
-		.account = account,
-		.peer = letter->peer,
-		.from = letter->from,
-		.time = letter->time,
-		.received = letter->now,
-		.origin_id = origin,
-		.stanza_id = letter->stanza_id,
-		.body = message->text,
-		.way = letter->way,
-		.encrypted = true,
-		.trust = message->trust,
-		.device = message->device,
-		.sent = letter->own ? SENT_ACCEPTED : SENT_NOT,
-		.markable = xml_find(letter->message, "markable", NS_MARKERS),
-	};
+	struct message row = letter_row(account, letter);
+	row.origin_id = origin;
+	row.body = message->text;
+	row.encrypted = true;
+	row.trust = message->trust;
+	row.device = message->device;
 	*result_r = (struct inbox_result){ INBOX_MESSAGE, history_add(db, &row), READABLE, letter->peer };
 	return result_r->message;
 }

@@ -56,20 +56,11 @@ pending_file(struct db *db, struct arena *arena, int64_t account, const struct l
 		    (struct inbox_result){ INBOX_DUPLICATE, known, message->unreadable, letter->peer };
 		return;
 	}
-	const struct message row = {
-		.account = account,
-		.peer = letter->peer,
-		.from = letter->from,
-		.time = letter->time,
-		.received = letter->now,
-		.origin_id = letter->origin_id,
-		.stanza_id = letter->stanza_id,
-		.way = letter->way,
-		.encrypted = true,
-		.device = message->device,
-		.unreadable = message->unreadable,
-		.sent = letter->own ? SENT_ACCEPTED : SENT_NOT,
-	};
+	struct message row = letter_row(account, letter);
+	row.markable = false; /* nobody will have seen it */
+	row.encrypted = true;
+	row.device = message->device;
+	row.unreadable = message->unreadable;
 	int64_t shown = history_add(db, &row);
 	xmlout(&stanza, letter->message, NULL);
 	const struct pending_row pending = {

@@ -12,7 +12,6 @@
 #include <string.h>
 #include "proto/arena.h"
 #include "proto/mem.h"
-#include "proto/mem.h"
 
 enum { MESSAGES_BYTES = 4 << 20 }; /* read.h: an answer of messages ends behind so many */
 
