@@ -26,6 +26,7 @@
 #include "client/link_watch.h"
 #include "proto/arena.h"
 #include "proto/buf.h"
+#include "proto/jid.h"
 #include "proto/mem.h"
 #include "proto/ns.h"
 #include "proto/xml.h"
@@ -116,6 +117,7 @@ cut(void *arg, const char *why)
 struct link *
 link_new(const struct link_config *config, struct trouble *trouble)
 {
+	char name[JID_PART_MAX + 1];
 	static bool ready;
 	struct link *link = xcalloc(1, sizeof(*link));
 
@@ -133,7 +135,7 @@ link_new(const struct link_config *config, struct trouble *trouble)
 	link->ctx = xmpp_ctx_new(&link->mem, &link->log);
 	link->conn = xmpp_conn_new(link->ctx);
 	xmpp_conn_set_flags(link->conn, XMPP_CONN_FLAG_MANDATORY_TLS | XMPP_CONN_FLAG_DISABLE_SM);
-	xmpp_conn_set_jid(link->conn, config->domain);
+	xmpp_conn_set_jid(link->conn, jid_domain_ascii(config->domain, name) ? name : config->domain);
 	if (config->ca_file != NULL)
 		xmpp_conn_set_cafile(link->conn, config->ca_file);
 	xmpp_conn_set_certfail_handler(link->conn, link_tls_on_bad_cert);
@@ -222,14 +224,18 @@ link_connect(struct link *link, const char *address, uint16_t port, bool direct,
 	return !direct || link_start_tls(link, deadline);
 }
 
+/* What the library opens by itself, but for `to`: it knows only the name for the certificate. */
 bool
 link_open_stream(struct link *link)
 {
+	char *attributes[] = { "to", (char *)(uintptr_t)link->config->domain, "xml:lang", "en", "version", "1.0", "xmlns",
+		NS_CLIENT, "xmlns:stream", NS_STREAM };
+
 	if (link->closed || link->meter.over || link->trouble->fault != FAULT_NONE)
 		return trouble_set(link->trouble, FAULT_LOST, "before the stream was opened");
 	if (link->first != NULL)
 		return trouble_set(link->trouble, FAULT_PROTOCOL, "data between two streams");
-	return xmpp_conn_open_stream_default(link->conn) == XMPP_EOK;
+	return xmpp_conn_open_stream(link->conn, attributes, sizeof(attributes) / sizeof(attributes[0])) == XMPP_EOK;
 }
 
 void

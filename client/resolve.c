@@ -11,6 +11,7 @@
 
 #include "client/clock.h"
 #include "proto/digest.h"
+#include "proto/jid.h"
 #include "proto/mem.h"
 
 enum {
@@ -210,22 +211,32 @@ open_resolver(void)
 	return ctx;
 }
 
+/* What is asked for first: the --server, else the domain; in its A-form. */
+static void
+first_target(const char *domain, const char *server, struct target *target)
+{
+	char ascii[JID_PART_MAX + 1];
+	bool literal = server == NULL && domain[0] == '[';
+
+	if (server != NULL)
+		resolve_server(server, target);
+	else
+		target->port = PORT_STARTTLS;
+	if (jid_domain_ascii(server != NULL ? target->host : domain, ascii))
+		resolve_host(target, ascii + literal, strcspn(ascii + literal, "]"));
+}
+
 size_t
 resolve_find(const char *domain, const char *server, int64_t deadline, struct endpoint list[static RESOLVE_MAX],
     struct trouble *trouble)
 {
-	struct target targets[2 * RESOLVE_TARGETS_MAX] = { 0 };
+	struct target targets[2 * RESOLVE_TARGETS_MAX] = { 0 }, first = { 0 };
 	struct ub_ctx *ctx;
 	size_t count = 0, found = 1;
 	bool known = false;
 
-	if (server != NULL)
-		resolve_server(server, &targets[0]);
-	else if (strlen(domain) <= RESOLVE_HOST_MAX)
-		targets[0] = (struct target){ .port = PORT_STARTTLS };
-	if (server == NULL)
-		resolve_host(&targets[0], domain[0] == '[' ? domain + 1 : domain, strcspn(domain + (domain[0] == '['), "]"));
-	count = add_literal(list, 0, &targets[0]);
+	first_target(domain, server, &first);
+	count = add_literal(list, 0, &first);
 	if (count > 0)
 		return count;
 
@@ -235,7 +246,9 @@ resolve_find(const char *domain, const char *server, int64_t deadline, struct en
 		return 0;
 	}
 	if (server == NULL)
-		found = find_targets(ctx, domain, deadline, targets, trouble);
+		found = find_targets(ctx, first.host, deadline, targets, trouble);
+	else
+		targets[0] = first;
 	for (size_t i = 0; i < found; i++) {
 		size_t before = count;
 
@@ -245,6 +258,6 @@ resolve_find(const char *domain, const char *server, int64_t deadline, struct en
 	}
 	ub_ctx_delete(ctx);
 	if (count == 0)
-		trouble_set(trouble, known ? FAULT_HOST : FAULT_DNS, "%s", server != NULL ? targets[0].host : domain);
+		trouble_set(trouble, known ? FAULT_HOST : FAULT_DNS, "%s", server != NULL ? first.host : domain);
 	return count;
 }

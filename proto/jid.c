@@ -315,3 +315,14 @@ jid_domain_valid(const char *text)
 
 	return take(name, part_of(text)) && prep_domain(name) && strcmp(name, text) == 0;
 }
+
+bool
+jid_domain_ascii(const char *domain, char ascii_r[static JID_PART_MAX + 1])
+{
+	char *ascii = NULL;
+	bool good = is_ascii(domain) || idna_to_ascii_8z(domain, &ascii, IDNA_USE_STD3_ASCII_RULES) == IDNA_SUCCESS;
+
+	good = good && put(ascii_r, ascii != NULL ? ascii : domain);
+	free(ascii);
+	return good;
+}

@@ -41,5 +41,8 @@ bool jid_bare_equal(const struct jid *a, const struct jid *b);
 bool jid_is_bare(const struct jid *jid); /* has no resource */
 
 bool jid_domain_valid(const char *text); /* already canonical and legal as a host name */
+/* A domain as DNS and certificates write it: its A-form (RFC 5890 2.3.2.1), or itself when it is ASCII or an IP
+ * literal. False: it has none. */
+bool jid_domain_ascii(const char *domain, char ascii_r[static JID_PART_MAX + 1]);
 
 #endif

@@ -160,6 +160,28 @@ def test_service_that_is_said_not_to_be_there():
     check("lazo:" in log_in(status=(EX_UNAVAILABLE, EX_NOHOST)), "said")
 
 
+def test_name_that_is_not_ascii():
+    """DNS and the certificate know its A-form, XMPP itself the U-form (RFC 6120 4.7.2, 13.7.1.2)."""
+    there = Relay(host="ñandú.example")
+    home = Home(there, there.user("ana"))
+    home.server = None
+    form = "xn--and-6ma2c.example"
+    names.serve(f"_xmpp-client._tcp.{form}. 60 IN SRV 1 5 {there.port} relay.{form}.", f"relay.{form}. 60 IN A 127.0.0.1")
+    home.login()
+    equal([a["account"] for a in home.json("account")], ["ana@ñandú.example"])
+    home.login("--server", f"relay.ÑANDÚ.example:{there.port}")
+    home.send("ana@ñandú.example", "a mí", status=(0, EX_TEMPFAIL))
+    there.crt, there.key = there.authority.issue("otro.example")  # the control: another name is refused
+    there.stop()
+    there.start()
+    names.serve(f"_xmpp-client._tcp.{form}. 60 IN SRV 1 5 {there.port} relay.{form}.", f"relay.{form}. 60 IN A 127.0.0.1")
+    home.server = None
+    refused = Home(there, "ana@ñandú.example")
+    refused.server = None
+    check("another host" in refused.login(status=76).stderr, "the name is compared")
+    there.stop()
+
+
 def test_no_such_host():
     names.serve("other.example. 60 IN A 127.0.0.1")
     said = log_in(status=(EX_NOHOST, EX_UNAVAILABLE, EX_TEMPFAIL))

@@ -158,9 +158,10 @@ class Authority:
         number = next(self.serial)
         base = self.folder / (name or f"{host}-{number}")
         key, crt, csr, ext = (base.with_name(base.name + s) for s in (".key", ".crt", ".csr", ".ext"))
+        dns = host.encode("idna").decode()
         ext.write_text("basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\n"
-                       f"subjectAltName=DNS:{host},DNS:*.{host},otherName:1.3.6.1.5.5.7.8.5;UTF8:{host}\n")
-        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={host}",
+                       f"subjectAltName=DNS:{dns},DNS:*.{dns},otherName:1.3.6.1.5.5.7.8.5;UTF8:{host}\n")
+        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={dns}",
                       "-keyout", key, "-out", csr)
         self._openssl("x509", "-req", "-in", csr, "-CA", self.crt, "-CAkey", self.key, "-days", days,
                       "-set_serial", 1000 + number, "-extfile", ext, "-out", crt)
