@@ -269,8 +269,8 @@ card_read(struct arena *arena, const void *bytes, size_t len, struct card_info *
 }
 
 static enum card_error
-card_keep(struct db *db, struct omemo *omemo, int64_t account, const struct card *card, bool verified,
-	  int64_t now)
+card_keep(struct db *db, struct omemo *omemo, struct arena *arena, int64_t account, const struct card *card,
+	  bool verified, int64_t now)
 {
 	const char *jid = card->info.jid;
 	contact_add(db, account, jid, NULL, now);
@@ -282,9 +282,13 @@ card_keep(struct db *db, struct omemo *omemo, int64_t account, const struct card
 	case OMEMO_CARD_OK:
 		break;
 	}
+	struct device device;
 	if (verified)
-		device_set_trust(db, account, jid, card->info.device, TRUST_VERIFIED);
+		device_verify(db, account, jid, card->info.device, card->info.identity);
 	outbox_keys_came(db, omemo, account, jid, now);
+	/* the card's key is the known one, but another was offered since: still stopped */
+	if (device_get(db, arena, account, jid, card->info.device, &device) && device.trust == TRUST_CHANGED)
+		return CARD_CHANGED_KEY;
 	return CARD_OK;
 }
 
@@ -300,7 +304,7 @@ card_import(struct db *db, struct omemo *omemo, struct arena *arena, int64_t acc
 	if (strcmp(card->info.jid, omemo_jid(omemo)) == 0)
 		return CARD_OWN;
 	db_begin(db);
-	error = card_keep(db, omemo, account, card, verified, now);
+	error = card_keep(db, omemo, arena, account, card, verified, now);
 	if (error == CARD_OK || error == CARD_CHANGED_KEY) /* the stop is kept */
 		return db_commit(db, NULL) ? error : CARD_FAILED;
 	db_rollback(db);

@@ -280,9 +280,10 @@ inbox_take(struct inbox *inbox, struct arena *arena, const struct xml *message, 
 }
 
 /* A message of ours came back by our archive or as a carbon: the relay has it, whatever became of its
- * acknowledgement. */
+ * acknowledgement. One with a text that is not here was written by a later state of this home. */
 static void
-own_came_back(struct db *db, int64_t account, const struct letter *letter, int64_t now)
+own_came_back(struct db *db, struct omemo *omemo, int64_t account, const struct letter *letter,
+	      const struct xml *encrypted, int64_t now)
 {
 	int64_t item = outbox_by_origin(db, account, letter->peer, letter->origin_id);
 	if (item)
@@ -290,6 +291,9 @@ own_came_back(struct db *db, int64_t account, const struct letter *letter, int64
 	int64_t message = history_by_origin(db, account, letter->peer, letter->from, letter->origin_id);
 	if (message)
 		history_set_stanza_id(db, message, letter->stanza_id);
+	else if (!item && xml_find(encrypted, "payload", NS_OMEMO) &&
+		 !history_by_origin(db, account, letter->peer, letter->from, letter->same_as))
+		outbox_set_back(db, omemo, account, now);
 }
 
 /* The history row of what was decrypted, unless the same text is there already. */
@@ -333,7 +337,7 @@ inbox_take_encrypted(struct db *db, struct omemo *omemo, struct arena *arena, in
 		return;
 	case OMEMO_DUPLICATE:
 		if (letter->own && message.device == omemo_device(omemo))
-			own_came_back(db, account, letter, letter->now);
+			own_came_back(db, omemo, account, letter, encrypted, letter->now);
 		if (message.message)
 			history_set_stanza_id(db, message.message, letter->stanza_id);
 		*result_r = (struct inbox_result){ INBOX_DUPLICATE, message.message, READABLE, letter->peer };
@@ -354,8 +358,8 @@ inbox_caught_up(struct db *db, struct omemo *omemo, int64_t account, int64_t now
 	for (size_t i = 0; i < count; i++) {
 		if (!contact_may_know(db, account, list[i].jid))
 			continue; /* the first word to them will do it */
-		outbox_add_empty(db, omemo, account, list[i].jid, list[i].device, now);
-		device_set_answer(db, account, list[i].jid, list[i].device, false);
+		if (outbox_add_empty(db, omemo, account, list[i].jid, list[i].device, now) != OMEMO_NO_BUNDLES)
+			device_set_answer(db, account, list[i].jid, list[i].device, false);
 	}
 	db_commit(db, NULL);
 	arena_free(&arena);

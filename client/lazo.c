@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -163,6 +165,15 @@ run(struct line *line)
 	return code;
 }
 
+static void
+tell_version(void)
+{
+	if (out_is_json())
+		out_json(json_pack("{s:s}", "version", PACKAGE_VERSION));
+	else
+		out("lazo %s\n", PACKAGE_VERSION);
+}
+
 /* stdin, stdout or stderr may be closed: nothing that is opened later may take their place. */
 static void
 fill_descriptors(void)
@@ -174,12 +185,21 @@ fill_descriptors(void)
 			open("/dev/null", O_RDWR);
 }
 
+/* Keys and passwords in memory are not for core files, nor for other programs of the same user. */
+static void
+hide_memory(void)
+{
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct line line = { .count = 0 };
 	int code = EX_USAGE;
 
+	hide_memory();
 	fill_descriptors();
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
@@ -190,8 +210,8 @@ main(int argc, char **argv)
 		if (line.lang != NULL && !intl_start(line.lang, argv[0])) {
 			out_error("usage", "", _("There is no language \"%s\" here: es, pt_BR, fr, en."), line.lang);
 		} else if (line.version) {
-			out("lazo %s\n", PACKAGE_VERSION);
-			code = EX_OK;
+			tell_version();
+			code = out_flush() ? EX_OK : app_disk(&line.app, _("The output could not be written."));
 		} else {
 			code = run(&line);
 		}

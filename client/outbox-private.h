@@ -13,6 +13,10 @@
 bool outbox_write(struct db *db, struct omemo *omemo, struct arena *arena, int64_t account,
 		  const struct spool_row *row, const char *text, int64_t now, enum omemo_ready *ready_r);
 
+/* recheck.c, in a transaction: what is ready but has not left, against the trust and the lists of today; `to`
+ * NULL: all. */
+void outbox_recheck(struct db *db, struct omemo *omemo, int64_t account, const char *to);
+
 /* Write what waits for this recipient's keys, as far as they are here. In a transaction. Returns how many. */
 size_t outbox_serve_waiting(struct db *db, struct omemo *omemo, int64_t account, const char *to, int64_t now);
 

@@ -91,8 +91,9 @@ bool outbox_unsent(struct db *db, int64_t account); /* the stream is gone: SENT 
 bool outbox_refused(struct db *db, int64_t account, const char *from, const char *origin_id,
 		    const char *condition, int64_t now);
 
-/* Keys of `jid` (NULL: anyone's, our own) came or trust changed: encrypt what waits, write supplements, retry
- * what could not be decrypted is inbox_retry(). Returns how many items became READY. */
+/* Keys of `jid` (NULL: anyone's, our own) came or trust changed: take out of what has not left the keys of those
+ * who may not read it any more, encrypt what waits, write supplements; to retry what could not be decrypted is
+ * inbox_retry(). Returns how many items became READY. */
 size_t outbox_keys_came(struct db *db, struct omemo *omemo, int64_t account, const char *jid, int64_t now);
 
 /* For people. */
@@ -110,7 +111,12 @@ void outbox_receipt(struct db *db, int64_t account, const char *from, const char
 void outbox_add_receipt(struct db *db, int64_t account, const char *to, const char *id,
 			int64_t now);                                                    /* XEP-0184 */
 void outbox_add_displayed(struct db *db, int64_t account, int64_t message, int64_t now); /* XEP-0333 */
-void outbox_add_empty(struct db *db, struct omemo *omemo, int64_t account, const char *to, uint32_t device,
-		      int64_t now);
+/* OMEMO_READY: it was written. */
+enum omemo_ready outbox_add_empty(struct db *db, struct omemo *omemo, int64_t account, const char *to,
+				  uint32_t device, int64_t now);
+/* This device wrote something that this home knows nothing of: the home was put back from an older copy, or
+ * lives twice. Its ratchets are behind what was sent with them: new sessions with everyone, once a day at most,
+ * and what is not delivered yet is written anew. In a transaction. The account's value "set_back" tells when. */
+void outbox_set_back(struct db *db, struct omemo *omemo, int64_t account, int64_t now);
 
 #endif

@@ -127,13 +127,14 @@ retry_one(struct db *db, struct omemo *omemo, int64_t account, const struct pend
 		inbox_take(inbox, arena, message, &meta, &result);
 		inbox_end(&inbox, NULL);
 	}
-	bool readable = message && result.outcome != INBOX_UNREADABLE;
+	/* from someone who is blocked now it goes on waiting: a block may be lifted */
+	bool readable = message && result.outcome != INBOX_UNREADABLE && result.outcome != INBOX_BLOCKED;
 	if (readable)
 		db_commit(db, NULL);
 	else
 		db_rollback(db);
 	if (!readable)
-		pending_tried(db, row->id, message ? (int)result.unreadable : row->reason);
+		pending_tried(db, row->id, result.unreadable ? (int)result.unreadable : row->reason);
 	arena_free(&arena);
 	return readable;
 }

@@ -96,7 +96,7 @@ outbox_add_displayed(struct db *db, int64_t account, int64_t message, int64_t no
 	arena_free(&arena);
 }
 
-void
+enum omemo_ready
 outbox_add_empty(struct db *db, struct omemo *omemo, int64_t account, const char *to, uint32_t device,
 		 int64_t now)
 {
@@ -109,8 +109,9 @@ outbox_add_empty(struct db *db, struct omemo *omemo, int64_t account, const char
 	char own_id[ID_LEN + 1];
 	random_id(own_id);
 	db_begin(db);
-	if (omemo_encrypt(omemo, arena, to, NULL, &only, 1, now, &encrypted, &targets, &count) ==
-	    OMEMO_READY) {
+	enum omemo_ready ready =
+	    omemo_encrypt(omemo, arena, to, NULL, &only, 1, now, &encrypted, &targets, &count);
+	if (ready == OMEMO_READY) {
 		outstanza_empty(&stanza, arena, to, own_id, encrypted);
 		add_ready(db, account, OUTBOX_EMPTY, to, own_id, &stanza, now);
 		db_commit(db, NULL);
@@ -118,4 +119,5 @@ outbox_add_empty(struct db *db, struct omemo *omemo, int64_t account, const char
 		db_rollback(db);
 	}
 	arena_free(&arena);
+	return ready;
 }

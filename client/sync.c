@@ -196,12 +196,12 @@ finish(struct sync *sync)
 	int64_t account = sync->account->id, now = now_wall();
 
 	sync_progress(sync, SYNC_END, 0, 0);
-	inbox_caught_up(sync->db, sync->omemo, account, now);
 	db_begin(sync->db);
 	omemo_maintain(sync->omemo, now);
 	db_commit(sync->db, NULL);
 	sync_publish(sync);
 	sync_ask_keys(sync);
+	inbox_caught_up(sync->db, sync->omemo, account, now);
 	inbox_retry(sync->db, sync->omemo, account, NULL, now);
 	sync_send_outbox(sync);
 	sync_await_acks(sync);

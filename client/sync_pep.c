@@ -331,7 +331,9 @@ sync_publish(struct sync *sync)
 		publish(sync, false, false);
 		sync_settle(sync);
 	}
-	if (sync_alive(sync) && omemo_list_due(sync->omemo) != 0) {
+	/* a list that could not be fetched would be overwritten, and our other devices with it */
+	if (sync_alive(sync) && omemo_list_due(sync->omemo) != 0 &&
+	    device_list_known(sync->db, sync->account->id, sync->account->jid)) {
 		publish(sync, true, false);
 		sync_settle(sync);
 	}

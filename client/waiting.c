@@ -129,6 +129,7 @@ outbox_keys_came(struct db *db, struct omemo *omemo, int64_t account, const char
 	struct arena *arena = arena_new();
 	struct spool_row *rows;
 	db_begin(db);
+	outbox_recheck(db, omemo, account, jid);
 	size_t served = outbox_serve_waiting(db, omemo, account, jid, now);
 	size_t count = spool_list(db, arena, account, jid, &rows);
 	for (size_t i = 0; i < count; i++)

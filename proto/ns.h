@@ -27,12 +27,18 @@
 #define NS_PUBSUB_ERRORS "http://jabber.org/protocol/pubsub#errors"
 #define NS_PUBSUB_CONFIG "http://jabber.org/protocol/pubsub#node_config"
 #define NS_PUBSUB_PUBLISH_OPTIONS "http://jabber.org/protocol/pubsub#publish-options"
+#define NS_PRIVATE       "jabber:iq:private"                   /* XEP-0049 */
+#define NS_BOOKMARKS_OLD "storage:bookmarks"                   /* XEP-0048 */
+#define NS_VCARD         "vcard-temp"                          /* XEP-0054 */
 #define NS_OOB           "jabber:x:oob"                        /* XEP-0066 */
 #define NS_REGISTER      "jabber:iq:register"                  /* XEP-0077 */
 #define NS_REGISTER_FEATURE "http://jabber.org/features/iq-register"
+#define NS_AVATAR_DATA   "urn:xmpp:avatar:data"                /* XEP-0084 */
+#define NS_AVATAR        "urn:xmpp:avatar:metadata"
 #define NS_CHATSTATES    "http://jabber.org/protocol/chatstates" /* XEP-0085 */
 #define NS_VERSION       "jabber:iq:version"                   /* XEP-0092 */
 #define NS_CAPS          "http://jabber.org/protocol/caps"     /* XEP-0115 */
+#define NS_VCARD_UPDATE  "vcard-temp:x:update"                 /* XEP-0153 */
 #define NS_RECEIPTS      "urn:xmpp:receipts"                   /* XEP-0184 */
 #define NS_BLOCKING      "urn:xmpp:blocking"                   /* XEP-0191 */
 #define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"
@@ -53,14 +59,13 @@
 #define NS_OMEMO         "eu.siacs.conversations.axolotl"      /* XEP-0384 0.3.0 */
 #define NS_OMEMO_DEVICES "eu.siacs.conversations.axolotl.devicelist"
 #define NS_OMEMO_BUNDLES "eu.siacs.conversations.axolotl.bundles"
-#define NS_BIND2         "urn:xmpp:bind:0"                     /* XEP-0386 */
-#define NS_SASL2         "urn:xmpp:sasl:2"                     /* XEP-0388 */
+#define NS_VCARD_CONVERSION "urn:xmpp:pep-vcard-conversion:0"   /* XEP-0398 */
 #define NS_INVITE        "urn:xmpp:invite"                     /* XEP-0401 */
+#define NS_BOOKMARKS     "urn:xmpp:bookmarks:1"                /* XEP-0402 */
 #define NS_SASL_CB       "urn:xmpp:sasl-cb:0"                  /* XEP-0440 */
 #define NS_PREAUTH       "urn:xmpp:pars:0"                     /* XEP-0379, 0445 */
 #define NS_IBR_TOKEN     "urn:xmpp:ibr-token:0"                /* XEP-0445 */
 #define NS_LIMITS        "urn:xmpp:stream-limits:0"            /* XEP-0478 */
-#define NS_FAST          "urn:xmpp:fast:0"                     /* XEP-0484 */
 #define NS_CUSTODY       "urn:lazo:custody:0"
 #define NS_COURIER       "urn:lazo:courier:0"
 

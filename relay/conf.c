@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "proto/arena.h"
+#include "proto/buf.h"
 #include "proto/jid.h"
 #include "proto/mem.h"
 #include "relay/conf_parse.h"
@@ -32,6 +33,7 @@ struct word {
 	int64_t least, most;
 	const char *const *choices; /* CHOICE: index is the enum's value */
 	const char *text;           /* for the manual, mdoc allowed */
+	bool fixed;                 /* STRING or LIST: SIGHUP does not change it */
 };
 
 static const char *const registrations[] = { "closed", "invite", "open", NULL };
@@ -43,9 +45,9 @@ static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 
 static const struct word words[] = {
 	{ NULL, "host", STRING, AT(host), NULL, 0, 0, NULL,
-	    "The domain this relay serves: the part of its people's addresses behind the @." },
+	    "The domain this relay serves: the part of its people's addresses behind the @.", true },
 	{ NULL, "data", STRING, AT(data), "/var/lib/lazo", 0, 0, NULL,
-	    "Folder of the database. Made with mode 0700 when absent." },
+	    "Folder of the database. Made with mode 0700 when absent.", true },
 	{ NULL, "certificate", STRING, AT(certificate), NULL, 0, 0, NULL,
 	    "File with the certificate for the host and its chain, in PEM." },
 	{ NULL, "key", STRING, AT(key), NULL, 0, 0, NULL,
@@ -67,18 +69,21 @@ static const struct word words[] = {
 	{ NULL, "log", CHOICE, AT(log), "info", 0, 0, levels, "How much is said on standard error." },
 	{ NULL, "contact", STRING, AT(contact), "", 0, 0, NULL, "Where people reach the operator, as a URI." },
 	{ NULL, "control", STRING, AT(control), "", 0, 0, NULL,
-	    "Socket by which lazoctl(8) speaks to the running relay. Default: control in the data folder." },
+	    "Socket by which lazoctl(8) speaks to the running relay. Default: control in the data folder.", true },
 	{ NULL, "resolver", LIST, AT(resolver), "[]", 0, 0, NULL,
 	    "DNS servers to ask, as address:port; DNSSEC is off when set. Default: the system's." },
+	{ NULL, "sandbox", BOOL, AT(sandbox), "true", 0, 0, NULL,
+	    "Once started, have the kernel refuse what a relay has no use for, such as running programs. For programs that look inside"
+	    " a running relay it may have to be off. Looked at when the relay starts." },
 	{ NULL, "mailbox", CHOICE, AT(mailbox), "account", 0, 0, mailboxes,
 	    "Whether a waiting message is gone when one of the account's devices has it, or when each has." },
 	{ "listen", "client", LIST, AT(listen_client), "[\"*:5222\"]", 0, 0, NULL,
-	    "Addresses for clients that start TLS in the stream. An empty list: off. Port 0: any, told by the ready line." },
+	    "Addresses for clients that start TLS in the stream. An empty list: off. Port 0: any, told by the ready line.", true },
 	{ "listen", "client_tls", LIST, AT(listen_client_tls), "[\"*:5223\"]", 0, 0, NULL,
-	    "Addresses for clients that begin with TLS (XEP-0368)." },
-	{ "listen", "server", LIST, AT(listen_server), "[\"*:5269\"]", 0, 0, NULL, "Addresses for other relays." },
+	    "Addresses for clients that begin with TLS (XEP-0368).", true },
+	{ "listen", "server", LIST, AT(listen_server), "[\"*:5269\"]", 0, 0, NULL, "Addresses for other relays.", true },
 	{ "listen", "server_tls", LIST, AT(listen_server_tls), "[\"*:5270\"]", 0, 0, NULL,
-	    "Addresses for other relays that begin with TLS." },
+	    "Addresses for other relays that begin with TLS.", true },
 	{ "quota", "pending", COUNT, AT(quota_pending), "50000", 0, INT32_MAX, NULL,
 	    "Messages that may wait for one account. 0: no limit." },
 	{ "quota", "pending_bytes", SIZE, AT(quota_pending_bytes), "100mb", 0, INT64_MAX / 2, NULL,
@@ -486,48 +491,46 @@ same_list(const struct conf_list *a, const struct conf_list *b)
 	return a->count == b->count;
 }
 
-const char *
+static bool
+same_value(const struct word *row, const struct conf *a, const struct conf *b)
+{
+	const char *at = (const char *)a + row->offset, *other = (const char *)b + row->offset;
+
+	if (row->type == LIST)
+		return same_list((const struct conf_list *)at, (const struct conf_list *)other);
+	return strcmp(*(char *const *)at, *(char *const *)other) == 0;
+}
+
+char *
 conf_fixed_differences(const struct conf *now, const struct conf *next)
 {
-	if (strcmp(now->host, next->host) != 0)
-		return "host";
-	if (strcmp(now->data, next->data) != 0)
-		return "data";
-	if (!same_list(&now->listen_client, &next->listen_client) ||
-	    !same_list(&now->listen_client_tls, &next->listen_client_tls) ||
-	    !same_list(&now->listen_server, &next->listen_server) ||
-	    !same_list(&now->listen_server_tls, &next->listen_server_tls))
-		return "listen";
-	return "";
-}
+	struct buf list = { 0 };
 
-static void
-swap_text(char **a, char **b)
-{
-	char *text = *a;
-
-	*a = *b;
-	*b = text;
-}
-
-static void
-swap_list(struct conf_list *a, struct conf_list *b)
-{
-	struct conf_list list = *a;
-
-	*a = *b;
-	*b = list;
+	buf_adds(&list, "");
+	for (size_t i = 0; i < WORDS; i++) {
+		if (!words[i].fixed || same_value(&words[i], now, next))
+			continue;
+		buf_printf(&list, "%s%s%s%s", list.len > 0 ? ", " : "",
+		    words[i].section != NULL ? words[i].section : "", words[i].section != NULL ? "." : "",
+		    words[i].word);
+	}
+	return list.data;
 }
 
 void
 conf_swap_fixed(struct conf *now, struct conf *next)
 {
-	swap_text(&now->host, &next->host);
-	swap_text(&now->data, &next->data);
-	swap_list(&now->listen_client, &next->listen_client);
-	swap_list(&now->listen_client_tls, &next->listen_client_tls);
-	swap_list(&now->listen_server, &next->listen_server);
-	swap_list(&now->listen_server_tls, &next->listen_server_tls);
+	for (size_t i = 0; i < WORDS; i++) {
+		char *a = (char *)now + words[i].offset, *b = (char *)next + words[i].offset;
+		struct conf_list list; /* the larger of the two types */
+		size_t size = words[i].type == LIST ? sizeof(struct conf_list) : sizeof(char *);
+
+		if (!words[i].fixed)
+			continue;
+		memcpy(&list, a, size);
+		memcpy(a, b, size);
+		memcpy(b, &list, size);
+	}
 }
 
 /* mdoc wants each sentence on a line of its own. */
@@ -564,6 +567,8 @@ print_row(FILE *out, const struct word *row)
 		fputs("Must be set.\n", out);
 	else
 		fprintf(out, "Default: %s.\n", row->fallback[0] != '\0' ? row->fallback : "none");
+	if (row->fixed)
+		fputs("A change needs a restart.\n", out);
 }
 
 void

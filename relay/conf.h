@@ -35,7 +35,7 @@ struct conf {
 	enum conf_registration registration;
 	enum conf_mailbox mailbox;
 	int64_t hold, hold_unknown, resume; /* seconds */
-	bool dialback, plain;
+	bool dialback, plain, sandbox;
 	int log; /* enum log_level */
 	struct conf_peer *peers;
 	size_t peer_count;
@@ -52,8 +52,9 @@ struct conf *conf_load(const char *path, char **error_r);
 struct conf *conf_parse(const char *name, const char *text, size_t len, char **error_r);
 void conf_free(struct conf **conf);
 
-/* SIGHUP: which of host, data, listen differ and therefore wait for a restart; "" when none. Static text. */
-const char *conf_fixed_differences(const struct conf *now, const struct conf *next);
+/* SIGHUP: which of host, data, control, listen differ and therefore wait for a restart, "host, listen.client"; "" when none. The
+ * caller frees. */
+char *conf_fixed_differences(const struct conf *now, const struct conf *next);
 /* Those words of `next` become what they are now, and the other way round. */
 void conf_swap_fixed(struct conf *now, struct conf *next);
 

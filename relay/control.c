@@ -5,7 +5,7 @@
  * {"verb":"status"}                                    version, uptime (s), sessions, rss (bytes)
  * {"verb":"sessions"}                                  jid, address, since (ms), available, priority of each
  * {"verb":"kick","jid":"ana@familia.example/casa"}     how many were closed; a bare address means all of its
- * sessions; tokens of what is closed end, with a bare address all of the account (XEP-0484)
+ * sessions
  * {"verb":"account-changed","node":"ana","deleted":true}  a tool has written to the database
  *
  * Each answer is {"ok":true,...} or {"ok":false,"error":"..."}. Requests are at most 4 KiB and 16 callers are
@@ -32,8 +32,6 @@
 #include "relay/net/loop.h"
 #include "relay/route/router.h"
 #include "relay/route/session.h"
-#include "relay/store/txn.h"
-#include "relay/stream/stream.h"
 #include "relay/version.h"
 
 enum { REQUEST_MAX = 4096, CALLERS_MAX = 16, SILENCE_MAX = 10000 /* ms */ };
@@ -123,26 +121,6 @@ choose(struct session *session, void *arg)
 	kicking->found[kicking->count++] = session_ref(session);
 }
 
-/* Who is kicked logs in by password again (XEP-0484): a stolen phone does not come back by its token. */
-static void
-end_tokens(struct control *control, const struct kicking *kicking)
-{
-	struct txn *txn = txn_new(router_store(control->router));
-	const char *node = kicking->jid.node, *client;
-
-	if (node != NULL && kicking->jid.resource == NULL)
-		txn_add(txn, &(struct op){ .kind = OP_TOKEN_DEL, .account = node });
-	for (size_t i = 0; node != NULL && kicking->jid.resource != NULL && i < kicking->count; i++) {
-		client = kicking->found[i]->stream == NULL ? NULL : stream_client(kicking->found[i]->stream);
-		if (client != NULL)
-			txn_add(txn, &(struct op){ .kind = OP_TOKEN_DEL, .account = node, .item = client });
-	}
-	if (txn_is_empty(txn))
-		txn_abandon(&txn);
-	else
-		txn_submit(&txn, NULL, NULL);
-}
-
 static json_t *
 verb_kick(struct control *control, const json_t *request)
 {
@@ -152,8 +130,6 @@ verb_kick(struct control *control, const json_t *request)
 
 	if (valid)
 		router_each_session(control->router, choose, &kicking);
-	if (valid)
-		end_tokens(control, &kicking);
 	for (size_t i = 0; i < kicking.count; i++) {
 		session_close(kicking.found[i], STREAM_POLICY_VIOLATION, "closed by the operator");
 		session_unref(&kicking.found[i]);

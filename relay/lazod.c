@@ -27,7 +27,19 @@ static const char usage[] = "usage: lazod [-t] -c FILE\n"
 			    "  -h       show this\n"
 			    "  -V       show the version\n";
 
-/* As many descriptors as we may have; no core file, for it would hold keys. */
+/* No memory in a core file, for it would hold keys: a limit of 0 does not bind a program that core_pattern pipes into (core(5)). */
+static void
+empty_core(void)
+{
+	FILE *filter = fopen("/proc/self/coredump_filter", "we");
+
+	if (filter == NULL) /* a kernel without core files */
+		return;
+	fputs("0\n", filter);
+	fclose(filter);
+}
+
+/* As many descriptors as we may have, and no core. */
 static void
 set_limits(void)
 {
@@ -39,6 +51,7 @@ set_limits(void)
 	}
 	limit = (struct rlimit){ 0, 0 };
 	setrlimit(RLIMIT_CORE, &limit);
+	empty_core();
 	umask(077);
 }
 

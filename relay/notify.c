@@ -3,12 +3,16 @@
 
 #include "relay/notify.h"
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "relay/net/clock.h"
 
 void
 notify(const char *state)
@@ -30,4 +34,24 @@ notify(const char *state)
 	(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to,
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
 	close(fd);
+}
+
+void
+notify_reloading(void)
+{
+	char state[64];
+
+	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, now_mono() * 1000);
+	notify(state);
+}
+
+int64_t
+notify_watchdog(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	long long every = usec == NULL ? 0 : strtoll(usec, NULL, 10);
+
+	if (every <= 0 || (pid != NULL && strtol(pid, NULL, 10) != (long)getpid()))
+		return 0;
+	return every / 1000 > 1 ? every / 1000 : 1;
 }

@@ -21,12 +21,15 @@
 #include "relay/control.h"
 #include "relay/log.h"
 #include "relay/net/clock.h"
+#include "relay/net/crowd.h"
+#include "relay/net/inherited.h"
 #include "relay/net/listener.h"
 #include "relay/net/loop.h"
 #include "relay/net/tls.h"
 #include "relay/notify.h"
 #include "relay/route/feature.h"
 #include "relay/route/router.h"
+#include "relay/sandbox.h"
 #include "relay/store/store.h"
 #include "relay/stream/stream.h"
 
@@ -45,8 +48,11 @@ struct relay {
 	struct router *router;
 	struct control *control;
 	struct stream_host host;
+	struct crowd *crowd; /* who has how many connections, over all ports */
 	struct port *ports;
 	size_t port_count;
+	struct timer *watchdog;
+	int64_t watchdog_ms;
 	bool stopping;
 };
 
@@ -57,7 +63,7 @@ connection_gone(void *arg, const char *peer)
 {
 	struct port *port = arg;
 
-	listener_gone(port->listener, peer);
+	crowd_leave(port->relay->crowd, peer);
 }
 
 static void
@@ -69,17 +75,24 @@ connection_new(void *arg, int fd, const char *peer)
 	stream_accept(&port->relay->host, fd, port->direct, connection_gone, port);
 }
 
+/* What this word of `listen` says, or the sockets of that name that the service manager opened instead. */
 static bool
-listen_on(struct relay *relay, const struct conf_list *list, bool direct, char **error_r)
+listen_on(struct relay *relay, const char *word, const struct conf_list *list, bool direct, char **error_r)
 {
-	for (size_t i = 0; i < list->count; i++) {
+	size_t passed = 0, i = 0;
+
+	while (inherited_socket(word, passed) >= 0)
+		passed++;
+	for (; i < (passed > 0 ? passed : list->count); i++) {
 		struct port *port = &relay->ports[relay->port_count];
 
 		*port = (struct port){ .relay = relay, .direct = direct };
-		port->listener = listener_new(relay->loop, list->items[i], connection_new, port, error_r);
+		port->listener = passed > 0 ? listener_adopt(relay->loop, inherited_socket(word, i), relay->crowd,
+						  connection_new, port) :
+					      listener_new(relay->loop, list->items[i], relay->crowd, connection_new,
+						  port, error_r);
 		if (port->listener == NULL)
 			return false;
-		listener_limit(port->listener, relay->conf->limit_connections_ip);
 		relay->port_count++;
 	}
 	return true;
@@ -88,11 +101,16 @@ listen_on(struct relay *relay, const struct conf_list *list, bool direct, char *
 static bool
 listen_all(struct relay *relay, char **error_r)
 {
+	static const char *const words[] = { "client", "client_tls", NULL };
 	const struct conf *conf = relay->conf;
 
-	relay->ports = xcalloc(conf->listen_client.count + conf->listen_client_tls.count + 1, sizeof *relay->ports);
-	return listen_on(relay, &conf->listen_client, false, error_r) &&
-	       listen_on(relay, &conf->listen_client_tls, true, error_r);
+	*error_r = inherited_fault(words);
+	if (*error_r != NULL)
+		return false;
+	relay->ports = xcalloc(conf->listen_client.count + conf->listen_client_tls.count + inherited_count() + 1,
+	    sizeof *relay->ports);
+	return listen_on(relay, words[0], &conf->listen_client, false, error_r) &&
+	       listen_on(relay, words[1], &conf->listen_client_tls, true, error_r);
 }
 
 /* What may change while running, put where the floors look for it. */
@@ -106,8 +124,7 @@ apply(struct relay *relay)
 	relay->host.logins = conf->limit_logins;
 	relay->host.rate = conf->limit_rate_client;
 	relay->host.resume = conf->resume;
-	for (size_t i = 0; i < relay->port_count; i++)
-		listener_limit(relay->ports[i].listener, conf->limit_connections_ip);
+	crowd_limit(relay->crowd, conf->limit_connections_ip);
 }
 
 static void
@@ -128,6 +145,7 @@ relay_new(struct conf *conf, char **error_r, int *exit_r)
 
 	relay->conf = conf;
 	relay->loop = loop_new();
+	relay->crowd = crowd_new();
 	apply(relay);
 	*exit_r = EX_CONFIG;
 	relay->host.tls = tls_load(conf->certificate, conf->key, error_r);
@@ -171,6 +189,22 @@ add_ports(const struct relay *relay, struct buf *line, const char *name, bool di
 	}
 }
 
+/* Everything is open. Not with the sanitizers, which need calls of their own. */
+static void
+shut_in(const struct relay *relay)
+{
+#ifdef SANITIZED
+	(void)relay;
+#else
+	const char *error;
+
+	if (!relay->conf->sandbox)
+		log_info(NULL, "no sandbox, as configured");
+	else if (!sandbox_enter(&error))
+		log_warn(NULL, "no sandbox: %s", error);
+#endif
+}
+
 /* One line that ends in `ready`, on standard output for whoever started us, and in the log. */
 static void
 say_ready(const struct relay *relay)
@@ -188,15 +222,36 @@ say_ready(const struct relay *relay)
 	buf_free(&line);
 }
 
+/* That this timer fires is the sign: the loop turns. */
+static void
+say_alive(void *arg)
+{
+	struct relay *relay = arg;
+
+	notify("WATCHDOG=1");
+	timer_set(relay->watchdog, (uint64_t)relay->watchdog_ms / 2);
+}
+
+static void
+begin_watchdog(struct relay *relay)
+{
+	relay->watchdog_ms = notify_watchdog();
+	if (relay->watchdog_ms == 0)
+		return;
+	relay->watchdog = timer_new(relay->loop, say_alive, relay);
+	say_alive(relay);
+}
+
 static void
 reload_words(struct relay *relay, struct conf *next)
 {
-	const char *fixed = conf_fixed_differences(relay->conf, next);
+	char *fixed = conf_fixed_differences(relay->conf, next);
 
 	if (fixed[0] != '\0') {
 		log_warn(NULL, "%s: a change of %s needs a restart; the other words take effect", next->path, fixed);
 		conf_swap_fixed(relay->conf, next);
 	}
+	free(fixed);
 	router_set_conf(relay->router, next);
 	relay->host.domain = next->host;
 	conf_free(&relay->conf);
@@ -204,11 +259,10 @@ reload_words(struct relay *relay, struct conf *next)
 	apply(relay);
 }
 
-/* SIGHUP: both or neither of certificate and key are taken; streams keep theirs (attack T6). */
+/* Both or neither of certificate and key are taken; streams keep theirs (attack T6). */
 static void
-reload(void *arg)
+read_again(struct relay *relay)
 {
-	struct relay *relay = arg;
 	char *error = NULL;
 	struct conf *next = conf_load(relay->conf->path, &error);
 	struct tls *tls;
@@ -230,6 +284,15 @@ reload(void *arg)
 	reload_words(relay, next);
 	warn_of_expiry(tls);
 	log_info(NULL, "reloaded %s", relay->conf->path);
+}
+
+/* SIGHUP. */
+static void
+reload(void *arg)
+{
+	notify_reloading();
+	read_again(arg);
+	notify("READY=1");
 }
 
 static void
@@ -259,7 +322,9 @@ relay_run(struct relay *relay)
 	loop_signal(relay->loop, SIGTERM, stop, relay);
 	loop_signal(relay->loop, SIGINT, stop, relay);
 	loop_signal(relay->loop, SIGHUP, reload, relay);
+	shut_in(relay);
 	say_ready(relay);
+	begin_watchdog(relay);
 	loop_run(relay->loop);
 }
 
@@ -272,7 +337,9 @@ relay_free(struct relay **relay_p)
 	control_free(&relay->control);
 	for (size_t i = 0; i < relay->port_count; i++)
 		listener_free(&relay->ports[i].listener);
-	stream_host_free(&relay->host);
+	stream_host_free(&relay->host); /* the last connections leave the crowd */
+	crowd_free(&relay->crowd);
+	timer_free(&relay->watchdog);
 	store_close(&relay->store); /* runs what was submitted; its callbacks still find the router */
 	router_free(&relay->router);
 	tls_unref(&relay->host.tls);

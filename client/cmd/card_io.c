@@ -185,6 +185,29 @@ write_file(const char *path, const char *bytes, size_t len)
 }
 
 static int
+told_file(struct app *app, const char *path, const char *bytes, size_t len)
+{
+	int code = write_file(path, bytes, len);
+
+	if (code == EX_OK && app->json)
+		out_json(json_pack("{s:s, s:o}", "account", app->account.jid, "file", out_json_text(path)));
+	else if (code == EX_OK)
+		out(_("Your card is in %s. Each card is for one person: its keys are used once.\n"),
+		    text_line(app->arena, path));
+	return code;
+}
+
+static void
+tell_codes(struct app *app, const char *const *texts, size_t count)
+{
+	json_t *codes = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(codes, json_string(texts[i]));
+	out_json(json_pack("{s:s, s:o}", "account", app->account.jid, "codes", codes));
+}
+
+static int
 show_qr(struct app *app, const struct buf *card, const char *svg)
 {
 	const char **texts;
@@ -194,9 +217,13 @@ show_qr(struct app *app, const struct buf *card, const char *svg)
 
 	if (svg != NULL) {
 		if (qr_svg(&picture, texts, (int)parts))
-			code = write_file(svg, picture.data, picture.len);
+			code = told_file(app, svg, picture.data, picture.len);
 		buf_free(&picture);
 		return code;
+	}
+	if (app->json) {
+		tell_codes(app, texts, parts);
+		return EX_OK;
 	}
 	for (size_t i = 0; i < parts && code == EX_OK; i++) {
 		buf_clear(&picture);
@@ -217,16 +244,9 @@ static int
 show(struct app *app, const struct buf *card, const char *file, const char *svg, bool qr)
 {
 	struct buf text = { 0 };
-	int code;
 
-	if (file != NULL) {
-		code = write_file(file, card->data, card->len);
-		if (code == EX_OK && app->json)
-			out_json(json_pack("{s:s, s:s}", "account", app->account.jid, "file", file));
-		else if (code == EX_OK)
-			out(_("Your card is in %s. Each card is for one person: its keys are used once.\n"), file);
-		return code;
-	}
+	if (file != NULL)
+		return told_file(app, file, card->data, card->len);
 	if (qr || svg != NULL)
 		return show_qr(app, card, svg);
 	card_armor(&text, card->data, card->len);

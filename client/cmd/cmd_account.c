@@ -22,7 +22,7 @@ list(struct app *app)
 			    accounts[i].standard, "logged_in", accounts[i].logged_in, "added",
 			    text_rfc3339(app->arena, accounts[i].added));
 
-			json_object_set_new(object, "server", server != NULL ? json_string(server) : json_null());
+			json_object_set_new(object, "server", server != NULL ? out_json_text(server) : json_null());
 			out_json(object);
 		} else {
 			out_row(app->arena, widths,

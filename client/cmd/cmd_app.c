@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "client/cmd/cmd.h"
+#include "client/cmd/news.h"
 #include "client/db/contact.h"
 #include "client/link_cert.h"
 #include "client/text.h"
@@ -71,13 +72,17 @@ app_open(struct app *app)
 
 	if (app->db != NULL)
 		return EX_OK;
-	if (!home_find(app->home_option, &app->home, &error) ||
-	    (app->db = db_open(app->home.data, &error)) == NULL) {
-		app_disk(app, error);
+	if (!home_find(app->home_option, &app->home, &error)) {
+		out_error("home", _("Name a folder of your own: --home DIR"), "%s", error);
 		free(error);
-		return EX_IOERR;
+		return EX_CONFIG;
 	}
-	return EX_OK;
+	app->db = db_open(app->home.data, &error);
+	if (app->db != NULL)
+		return EX_OK;
+	app_disk(app, error);
+	free(error);
+	return EX_IOERR;
 }
 
 int
@@ -222,5 +227,6 @@ app_sync(struct app *app, const struct sync_settings *settings, struct sync_resu
 	sigaction(SIGINT, &old_int, NULL);
 	sigaction(SIGTERM, &old_term, NULL);
 	out_progress("%s", "");
+	news_tell(app);
 	return fine ? EX_OK : app_trouble(app, result_r);
 }

@@ -9,6 +9,7 @@
 #include "client/cmd/show.h"
 #include "client/db/contact.h"
 #include "client/db/device.h"
+#include "client/omemo/payload.h"
 #include "client/text.h"
 #include "proto/jid.h"
 
@@ -16,13 +17,16 @@ static const char *
 key_state(struct app *app, const char *jid)
 {
 	struct device *list;
-	size_t count = device_list(app->db, app->arena, app->account.id, jid, &list), verified = 0;
+	size_t count = device_list(app->db, app->arena, app->account.id, jid, &list), verified = 0, undecided = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		if (list[i].trust == TRUST_CHANGED)
 			return _("key changed: lazo verify");
 		verified += list[i].trust == TRUST_VERIFIED;
+		undecided += list[i].trust == TRUST_UNDECIDED && list[i].listed;
 	}
+	if (undecided > 0)
+		return _("new device: lazo verify");
 	if (verified > 0)
 		return _("verified");
 	return count > 0 ? _("encrypted") : _("no keys yet");
@@ -110,6 +114,16 @@ told(struct app *app, const char *jid, const char *state, const char *sentence)
 	return EX_OK;
 }
 
+/* False: said. A name goes into XML. */
+static bool
+is_name(const char *name)
+{
+	if (name == NULL || payload_is_text(name))
+		return true;
+	out_error("not-text", "", _("That is not text (UTF-8)."));
+	return false;
+}
+
 static bool
 is_card(const char *word)
 {
@@ -124,6 +138,8 @@ add(struct app *app, const struct args *args)
 	const char *bare;
 	struct jid jid;
 
+	if (!is_name(name))
+		return EX_DATAERR;
 	if (is_card(args->at[1]))
 		return card_add(app, args->at[1], name, args_flag(args, "verified"));
 	if (!jid_parse_text(app->arena, args->at[1], &jid) || jid.node == NULL) {
@@ -170,6 +186,8 @@ change(struct app *app, const struct args *args)
 		return remove_person(app, jid);
 	if (strcmp(word, "block") == 0 || strcmp(word, "unblock") == 0)
 		return block(app, jid, word[0] == 'b');
+	if (!is_name(args->at[2]))
+		return EX_DATAERR;
 	db_begin(app->db);
 	contact_add(app->db, app->account.id, jid, args->at[2], now_wall());
 	return told(app, jid, "renamed", text_line(app->arena, args->at[2]));

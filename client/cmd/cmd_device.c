@@ -31,10 +31,9 @@ device_json(struct app *app, const struct device *device)
 	json_t *object = json_pack("{s:s, s:s, s:I, s:b, s:s, s:b}", "account", app->account.jid, "jid", device->jid, "device",
 	    (json_int_t)device->id, "own", 0, "trust", trust_word(device->trust), "listed", device->listed);
 
-	if (device->known_identity) {
+	if (device->known_identity)
 		device_fingerprint(digits, device->identity);
-		json_object_set_new(object, "fingerprint", json_string(digits));
-	}
+	json_object_set_new(object, "fingerprint", device->known_identity ? json_string(digits) : json_null());
 	json_object_set_new(object, "heard", device->heard > 0 ? json_string(text_rfc3339(app->arena, device->heard)) :
 	    json_null());
 	return object;
@@ -110,12 +109,13 @@ remove_own(struct app *app, struct omemo *omemo, const char *word)
 	}
 	db_begin(app->db);
 	omemo_remove_own_device(omemo, (uint32_t)id);
-	device_set_trust(app->db, app->account.id, app->account.jid, (uint32_t)id, TRUST_REJECTED);
+	device_reject(app->db, app->account.id, app->account.jid, (uint32_t)id);
 	code = app_commit(app);
 	if (code != EX_OK)
 		return code;
 	if (app->json)
-		out_json(json_pack("{s:s, s:I, s:b}", "account", app->account.jid, "device", (json_int_t)id, "listed", 0));
+		out_json(json_pack("{s:s, s:s, s:I, s:b, s:b}", "account", app->account.jid, "jid", app->account.jid, "device",
+		    (json_int_t)id, "own", 0, "listed", 0));
 	else
 		out(_("Device %lld is off your list; others hear of it with the next sync.\n"), id);
 	return EX_OK;

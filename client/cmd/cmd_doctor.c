@@ -27,8 +27,8 @@ found(struct findings *findings, const char *what, bool fine, int code, const ch
 	if (!fine && findings->code == EX_OK)
 		findings->code = code;
 	if (findings->app->json) {
-		out_json(json_pack("{s:s, s:b, s:s, s:s}", "check", what, "ok", fine, "message", text, "next",
-		    fine ? "" : next));
+		out_json(json_pack("{s:s, s:b, s:o, s:o}", "check", what, "ok", fine, "message", out_json_text(text), "next",
+		    out_json_text(fine ? "" : next)));
 		return;
 	}
 	out("%s  %s\n", fine ? _("fine   ") : _("PROBLEM"), text_line(findings->app->arena, text));

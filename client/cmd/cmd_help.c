@@ -38,9 +38,34 @@ print_all(void)
 	arena_free(&arena);
 }
 
+static json_t *
+describe(const struct verb *verb)
+{
+	json_t *options = json_array(), *words = json_array();
+
+	for (size_t i = 0; verb->options != NULL && verb->options[i].name != NULL; i++)
+		json_array_append_new(options, json_string(verb->options[i].name));
+	for (size_t i = 0; verb->words != NULL && verb->words[i] != NULL; i++)
+		json_array_append_new(words, json_string(verb->words[i]));
+	return json_pack("{s:s, s:s, s:s, s:o, s:o}", "command", verb->name, "usage", verb->usage, "summary",
+	    _(verb->summary), "words", words, "options", options);
+}
+
+static void
+tell_json(const struct verb *verb)
+{
+	for (size_t i = 0; cmd_table[i] != NULL; i++)
+		if (verb == NULL || verb == cmd_table[i])
+			out_json(describe(cmd_table[i]));
+}
+
 int
 help_verb(const struct verb *verb)
 {
+	if (out_is_json()) {
+		tell_json(verb);
+		return EX_OK;
+	}
 	if (verb == NULL) {
 		print_all();
 		return EX_OK;
@@ -74,17 +99,6 @@ print_words(const struct verb *verb)
 		out("--%s\n", cmd_globals[i].name);
 }
 
-static json_t *
-describe(const struct verb *verb)
-{
-	json_t *options = json_array();
-
-	for (size_t i = 0; verb->options != NULL && verb->options[i].name != NULL; i++)
-		json_array_append_new(options, json_string(verb->options[i].name));
-	return json_pack("{s:s, s:s, s:s, s:o}", "command", verb->name, "usage", verb->usage, "summary", _(verb->summary),
-	    "options", options);
-}
-
 static int
 run(struct app *app, const struct args *args)
 {
@@ -94,15 +108,9 @@ run(struct app *app, const struct args *args)
 		out_error("usage", _("All commands: lazo help"), _("There is no command \"%s\"."), args->at[0]);
 		return EX_USAGE;
 	}
-	if (args_flag(args, "words")) {
-		print_words(verb);
-		return EX_OK;
-	}
-	if (!app->json)
+	if (app->json || !args_flag(args, "words"))
 		return help_verb(verb);
-	for (size_t i = 0; cmd_table[i] != NULL; i++)
-		if (verb == NULL || verb == cmd_table[i])
-			out_json(describe(cmd_table[i]));
+	print_words(verb);
 	return EX_OK;
 }
 

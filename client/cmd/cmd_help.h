@@ -1,4 +1,4 @@
-/* cmd_help.h -- the texts of --help, derived from the table of verbs. */
+/* cmd_help.h -- the texts of --help, derived from the table of verbs; with --json, the same as objects. */
 #ifndef CLIENT_CMD_HELP_H
 #define CLIENT_CMD_HELP_H
 

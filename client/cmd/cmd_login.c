@@ -75,23 +75,33 @@ get_password(struct app *app, const struct args *args, bool enroll, int *code_r)
 	const char *file = args_value(args, "password-file");
 	char *first, *second;
 
-	*code_r = EX_USAGE;
+	*code_r = EX_NOINPUT;
 	if (file != NULL)
 		return prompt_file(file);
+	*code_r = EX_NOPERM;
 	first = prompt_secret(_("Password: "));
-	if (first == NULL && has_secret(app) && !enroll) {
+	if ((first == NULL || first[0] == '\0') && has_secret(app) && !enroll) {
+		prompt_forget(&first);
 		*code_r = EX_OK;
 		return NULL;
 	}
 	if (first == NULL) {
-		out_error("password-needed", "", _("There is no terminal to ask for the password: give --password-file FILE."));
+		out_error("password-needed", _("Give it in a file: --password-file FILE"), "%s",
+		    _("There is no terminal to ask for the password."));
+		return NULL;
+	}
+	if (first[0] == '\0') {
+		out_error("password-needed", _("Try again: lazo login JID"), "%s", _("No password was typed."));
+		*code_r = EX_USAGE;
+		prompt_forget(&first);
 		return NULL;
 	}
 	if (!enroll)
 		return first;
 	second = prompt_secret(_("Once more: "));
 	if (second == NULL || strcmp(first, second) != 0) {
-		out_error("password", "", _("That was not the same twice."));
+		out_error("password", _("Try again: lazo login JID"), "%s", _("That was not the same twice."));
+		*code_r = EX_USAGE;
 		prompt_forget(&first);
 	}
 	prompt_forget(&second);
@@ -183,7 +193,7 @@ static const struct option options[] = {
 	{ "pin", "sha256:…", N_("accept only the relay with this public key") },
 	{ "invite", "TOKEN", N_("make the account first, with this invitation") },
 	{ "new", NULL, N_("make the account first, where the relay lets anyone") },
-	{ "plain", NULL, N_("if there is no safer way, show the relay the password itself") },
+	{ "plain", NULL, N_("if there is no safer way, show the relay the password itself, and keep it here") },
 	{ NULL, NULL, NULL },
 };
 

@@ -104,7 +104,7 @@ retry(struct app *app, int64_t id)
 		return EX_NOUSER;
 	}
 	if (app->json)
-		out_json(json_pack("{s:I, s:s}", "id", (json_int_t)id, "state", "ready"));
+		out_json(json_pack("{s:o, s:s}", "id", id > 0 ? json_integer(id) : json_null(), "state", "ready"));
 	else
 		out("%s\n", _("It goes out with the next sync: lazo sync"));
 	return EX_OK;

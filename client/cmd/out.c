@@ -120,6 +120,22 @@ out_json(json_t *object)
 	json_line(stdout, object);
 }
 
+json_t *
+out_json_text(const char *text)
+{
+	struct arena *arena = arena_new();
+	json_t *string = json_string(text_is_utf8(text, strlen(text)) ? text : text_block(arena, text, 0));
+
+	arena_free(&arena);
+	return string;
+}
+
+void
+out_json_note(json_t *object)
+{
+	json_line(stderr, object);
+}
+
 void
 out_error(const char *word, const char *next, const char *format, ...)
 {
@@ -134,8 +150,8 @@ out_error(const char *word, const char *next, const char *format, ...)
 	va_end(args);
 	fflush(stdout);
 	if (json_wanted) {
-		json_line(stderr, json_pack("{s:s, s:s, s:s}", "error", word, "message", text != NULL ? text : "", "next",
-		    next != NULL ? next : ""));
+		json_line(stderr, json_pack("{s:s, s:o, s:o}", "error", word, "message", out_json_text(text != NULL ? text : ""),
+		    "next", out_json_text(next != NULL ? next : "")));
 	} else {
 		line = xasprintf("lazo: %s\n%s%s%s", text != NULL ? text_line(arena, text) : "", next != NULL ? "  " : "",
 		    next != NULL ? next : "", next != NULL && next[0] != '\0' ? "\n" : "");

@@ -20,6 +20,8 @@ void out_error(const char *word, const char *next, const char *format, ...)
     __attribute__((format(printf, 3, 4))); /* next: a further line, or NULL */
 void out_note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* stderr, not with --json */
 void out_json(json_t *object); /* steals the reference; adds "v": 1 */
+json_t *out_json_text(const char *text); /* a string; JSON knows no broken UTF-8: such bytes become marks */
+void out_json_note(json_t *object); /* the same, on stderr */
 bool out_flush(void);          /* false: not everything could be written */
 
 const char *out_bold(void);    /* "" where colour is not wanted */

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-/* NULL: no terminal, or nothing was typed. Cleanse and free. */
+/* NULL: no terminal, or the input ended; "": nothing was typed. Cleanse and free. */
 char *prompt_secret(const char *question);
 /* The first line of a file; "-": of stdin. NULL: not readable (said), or empty. Cleanse and free. */
 char *prompt_file(const char *path);

@@ -99,13 +99,6 @@ account_jid(struct app *app, int64_t id)
 	return "";
 }
 
-/* JSON knows no broken UTF-8: jansson refuses it, so it is made whole first. */
-static json_t *
-json_text(struct app *app, const char *text)
-{
-	return text_is_utf8(text, strlen(text)) ? json_string(text) : json_string(text_block(app->arena, text, 0));
-}
-
 json_t *
 show_message_json(struct app *app, const struct message *message)
 {
@@ -117,11 +110,11 @@ show_message_json(struct app *app, const struct message *message)
 	json_object_set_new(object, "id", json_integer(message->id));
 	json_object_set_new(object, "stanza_id", message->stanza_id[0] != '\0' ? json_string(message->stanza_id) :
 	    json_null());
-	json_object_set_new(object, "origin_id", message->origin_id[0] != '\0' ? json_text(app, message->origin_id) :
+	json_object_set_new(object, "origin_id", message->origin_id[0] != '\0' ? out_json_text(message->origin_id) :
 	    json_null());
 	json_object_set_new(object, "account", json_string(own));
-	json_object_set_new(object, "from", json_text(app, message->from));
-	json_object_set_new(object, "to", json_text(app, sent ? message->peer : own));
+	json_object_set_new(object, "from", out_json_text(message->from));
+	json_object_set_new(object, "to", out_json_text(sent ? message->peer : own));
 	json_object_set_new(object, "time", json_string(text_rfc3339(app->arena, message->time)));
 	json_object_set_new(object, "received", json_string(text_rfc3339(app->arena, message->received)));
 	json_object_set_new(object, "way", json_string(way_word(message->way)));
@@ -130,11 +123,11 @@ show_message_json(struct app *app, const struct message *message)
 	if (message->unreadable != READABLE)
 		json_object_set_new(object, "unreadable", json_string(unreadable_word(message->unreadable)));
 	else
-		json_object_set_new(object, "body", json_text(app, message->body));
+		json_object_set_new(object, "body", out_json_text(message->body));
 	if (message->sent != SENT_NOT)
 		json_object_set_new(object, "state", json_string(sent_word(message->sent)));
 	if (message->sent != SENT_NOT && message->reason[0] != '\0')
-		json_object_set_new(object, "reason", json_text(app, message->reason));
+		json_object_set_new(object, "reason", out_json_text(message->reason));
 	return object;
 }
 

@@ -15,11 +15,11 @@
 
 #define COLUMNS                                                                                              \
 	"d.jid, d.device, d.identity, d.offered, d.trust, d.listed,"                                         \
-	" EXISTS(SELECT 1 FROM session s WHERE s.account = d.account AND s.jid = d.jid AND s.device = "      \
-	"d.device),"                                                                                         \
+	" NOT d.renew AND EXISTS(SELECT 1 FROM session s WHERE s.account = d.account AND s.jid = d.jid"      \
+	"  AND s.device = d.device),"                                                                        \
 	" (SELECT max(fetched) FROM bundle b WHERE b.account = d.account AND b.jid = d.jid AND b.device = "  \
 	"d.device),"                                                                                         \
-	" d.added, d.heard"
+	" d.added, d.heard, d.shown IS NOT NULL AND d.shown = d.offered"
 
 enum {
 	FAILED_WAIT = 60 * 60 * 1000,      /* ms before a failed fetch is tried again */
@@ -31,7 +31,7 @@ const char *
 trust_word(enum trust trust)
 {
 	static const char *const words[TRUSTS] = {
-		[TRUST_NONE] = "",
+		[TRUST_NONE] = "none",
 		[TRUST_BLIND] = "blind",
 		[TRUST_VERIFIED] = "verified",
 		[TRUST_UNDECIDED] = "undecided",
@@ -65,7 +65,8 @@ device_row(struct arena *arena, sqlite3_stmt *row)
 		.heard = sqlite3_column_int64(row, 9),
 	};
 	device.known_identity = identity_column(device.identity, row, 2);
-	identity_column(device.offered, row, 3);
+	device.offers = identity_column(device.offered, row, 3);
+	device.shown = sqlite3_column_int(row, 10);
 	return device;
 }
 
@@ -103,7 +104,7 @@ static void
 take_offered(struct db *db, int64_t account, const char *jid, uint32_t id)
 {
 	db_run(db,
-	       "UPDATE device SET identity = offered, offered = NULL, bundle_failed = 0"
+	       "UPDATE device SET identity = offered, bundle_failed = 0, renew = 0"
 	       " WHERE account = ? AND jid = ? AND device = ?",
 	       INT(account), TEXT(jid), INT(id));
 	db_run(db, "DELETE FROM session WHERE account = ? AND jid = ? AND device = ?", INT(account),
@@ -112,19 +113,62 @@ take_offered(struct db *db, int64_t account, const char *jid, uint32_t id)
 	       INT(id));
 }
 
-void
-device_set_trust(struct db *db, int64_t account, const char *jid, uint32_t id, enum trust trust)
+bool
+device_verify(struct db *db, int64_t account, const char *jid, uint32_t id,
+	      const uint8_t key[static IDENTITY_LEN])
 {
-	bool offered = db_number(
-	    db, 0, "SELECT offered IS NOT NULL FROM device WHERE account = ? AND jid = ? AND device = ?",
-	    INT(account), TEXT(jid), INT(id));
-	if (offered && (trust == TRUST_VERIFIED || trust == TRUST_BLIND))
+	/* 0: neither; 1: the known one; 2: the one offered against it */
+	int64_t which = db_number(db, 0,
+				  "SELECT CASE WHEN identity = ?4 THEN 1 WHEN offered = ?4 THEN 2 ELSE 0 END"
+				  " FROM device WHERE account = ?1 AND jid = ?2 AND device = ?3",
+				  INT(account), TEXT(jid), INT(id), BLOB(key, IDENTITY_LEN));
+	if (which == 0)
+		return false;
+	if (which == 2)
 		take_offered(db, account, jid, id);
-	if (trust == TRUST_VERIFIED)
-		db_run(db, "UPDATE contact SET strict = 1 WHERE account = ? AND jid = ?", INT(account),
-		       TEXT(jid));
+	db_run(db,
+	       "UPDATE device SET trust = ?4, offered = NULL, shown = NULL"
+	       " WHERE account = ?1 AND jid = ?2 AND device = ?3",
+	       INT(account), TEXT(jid), INT(id), INT(TRUST_VERIFIED));
+	db_run(db, "UPDATE contact SET strict = 1 WHERE account = ? AND jid = ?", INT(account), TEXT(jid));
+	return true;
+}
+
+void
+device_reject(struct db *db, int64_t account, const char *jid, uint32_t id)
+{
 	db_run(db, "UPDATE device SET trust = ?4 WHERE account = ?1 AND jid = ?2 AND device = ?3",
-	       INT(account), TEXT(jid), INT(id), INT(trust));
+	       INT(account), TEXT(jid), INT(id), INT(TRUST_REJECTED));
+}
+
+void
+device_set_shown(struct db *db, int64_t account, const char *jid)
+{
+	db_run(db, "UPDATE device SET shown = offered WHERE account = ? AND jid = ?", INT(account), TEXT(jid));
+}
+
+size_t
+device_news(struct db *db, struct arena *arena, int64_t account, struct device **list_r)
+{
+	size_t count = 0, room = 0;
+	*list_r = NULL;
+	sqlite3_stmt *row =
+	    db_query(db,
+		     "SELECT " COLUMNS " FROM device d WHERE d.account = ?1 AND NOT d.told"
+		     " AND (d.offered IS NOT NULL OR (d.listed AND"
+		     "  (d.jid = (SELECT jid FROM account WHERE id = ?1) OR EXISTS(SELECT 1 FROM device o"
+		     "   WHERE o.account = d.account AND o.jid = d.jid AND o.told)))) ORDER BY d.jid, d.id",
+		     INT(account));
+	while (db_next(db, row))
+		*(struct device *)db_list_add(arena, list_r, &count, &room, sizeof **list_r) =
+		    device_row(arena, row);
+	return count;
+}
+
+void
+device_set_told(struct db *db, int64_t account)
+{
+	db_run(db, "UPDATE device SET told = 1 WHERE account = ? AND NOT told", INT(account));
 }
 
 void
@@ -132,8 +176,8 @@ device_know(struct db *db, int64_t account, const char *jid, uint32_t id, int64_
 {
 	contact_know(db, account, jid, now);
 	db_run(db,
-	       "INSERT INTO device(account, jid, device, trust, listed, added)"
-	       " SELECT ?1, ?2, ?3, CASE WHEN strict THEN ?5 ELSE ?4 END, 0, ?6 FROM contact"
+	       "INSERT INTO device(account, jid, device, trust, listed, added, told)"
+	       " SELECT ?1, ?2, ?3, CASE WHEN strict THEN ?5 ELSE ?4 END, 0, ?6, 0 FROM contact"
 	       " WHERE account = ?1 AND jid = ?2 ON CONFLICT DO NOTHING",
 	       INT(account), TEXT(jid), INT(id), INT(TRUST_BLIND), INT(TRUST_UNDECIDED), INT(now));
 }
@@ -160,7 +204,8 @@ device_identify(struct db *db, int64_t account, const char *jid, uint32_t id,
 		return true;
 	}
 	db_run(db,
-	       "UPDATE device SET offered = ?4, trust = CASE WHEN trust = ?5 THEN trust ELSE ?6 END"
+	       "UPDATE device SET told = told AND offered IS ?4, offered = ?4,"
+	       " trust = CASE WHEN trust = ?5 THEN trust ELSE ?6 END"
 	       " WHERE account = ?1 AND jid = ?2 AND device = ?3",
 	       INT(account), TEXT(jid), INT(id), BLOB(identity, IDENTITY_LEN), INT(TRUST_REJECTED),
 	       INT(TRUST_CHANGED));
@@ -239,10 +284,33 @@ device_set_answer(struct db *db, int64_t account, const char *jid, uint32_t id, 
 void
 device_heal(struct db *db, int64_t account, const char *jid, uint32_t id, int64_t now)
 {
+	/* the last healing brought nothing that could be read: an answer in the old session is not enough */
+	db_run(db,
+	       "UPDATE device SET renew = 1 WHERE account = ?1 AND jid = ?2 AND device = ?3"
+	       " AND healed > 0 AND healed < ?4 - ?5 AND heard < healed",
+	       INT(account), TEXT(jid), INT(id), INT(now), INT(HEAL_WAIT));
 	db_run(db,
 	       "UPDATE device SET answer = 1, healed = ?4 WHERE account = ?1 AND jid = ?2 AND device = ?3"
 	       " AND (healed < ?4 - ?5 OR healed > ?4)",
 	       INT(account), TEXT(jid), INT(id), INT(now), INT(HEAL_WAIT));
+}
+
+void
+device_renewed(struct db *db, int64_t account, const char *jid, uint32_t id)
+{
+	db_run(db, "UPDATE device SET renew = 0 WHERE account = ? AND jid = ? AND device = ? AND renew",
+	       INT(account), TEXT(jid), INT(id));
+}
+
+void
+device_renew_all(struct db *db, int64_t account)
+{
+	db_run(db,
+	       "UPDATE device SET renew = 1, answer = 1 WHERE account = ?1 AND EXISTS(SELECT 1 FROM session s"
+	       " WHERE s.account = ?1 AND s.jid = device.jid AND s.device = device.device)",
+	       INT(account));
+	db_run(db, "DELETE FROM bundle WHERE account = ?", INT(account));
+	db_run(db, "UPDATE device SET bundle_failed = 0 WHERE account = ?", INT(account));
 }
 
 static void

@@ -39,7 +39,9 @@ struct device {
 	uint32_t id;
 	bool known_identity; /* identity is set: a bundle, card or message was seen */
 	uint8_t identity[IDENTITY_LEN];
-	uint8_t offered[IDENTITY_LEN]; /* with TRUST_CHANGED: the other key */
+	bool offers; /* another key stands against the known one, and nobody has decided: `offered` */
+	bool shown;  /* the person was shown that other key */
+	uint8_t offered[IDENTITY_LEN];
 	enum trust trust;
 	bool listed;  /* in the present device list */
 	bool session; /* messages can be written without its bundle */
@@ -54,10 +56,19 @@ size_t device_list(struct db *db, struct arena *arena, int64_t account, const ch
 bool device_get(struct db *db, struct arena *arena, int64_t account, const char *jid, uint32_t id,
 		struct device *device_r);
 
-/* The person's decision. VERIFIED also makes the contact strict from now on; VERIFIED or BLIND for a changed
- * device takes the offered key (its old session goes, its pending messages are due again); REJECTED keeps the
- * old one stopped. */
-void device_set_trust(struct db *db, int64_t account, const char *jid, uint32_t id, enum trust trust);
+/* The person's decision. device_verify(): this very key was compared and is right; the contact is strict from
+ * now on. With two keys it settles which: the known one, and the offer is forgotten; or the offered one, and
+ * what stood on the old one goes (session, bundles). False: the device has no such key; nothing was changed. */
+bool device_verify(struct db *db, int64_t account, const char *jid, uint32_t id,
+		   const uint8_t key[static IDENTITY_LEN]);
+void device_reject(struct db *db, int64_t account, const char *jid, uint32_t id);
+/* The person has seen the key that each of these devices offers now. */
+void device_set_shown(struct db *db, int64_t account, const char *jid);
+
+/* What the person has not been told: devices that came to someone who had one before, or to ourselves, and
+ * changed keys. After device_set_told() nothing is left of it. */
+size_t device_news(struct db *db, struct arena *arena, int64_t account, struct device **list_r);
+void device_set_told(struct db *db, int64_t account);
 
 /* What must be fetched, for the sync: lists of known people (contact_is_known) never fetched or older than
  * `age_ms`, of people that messages wait for, and then bundles of listed devices likewise. A failed fetch is
@@ -92,6 +103,11 @@ void device_list_want(struct db *db, int64_t account, const char *jid); /* is ou
  * most. */
 void device_set_answer(struct db *db, int64_t account, const char *jid, uint32_t id, bool answer);
 void device_heal(struct db *db, int64_t account, const char *jid, uint32_t id, int64_t now);
+/* A healing that was not enough, and device_renew_all(), end a session for writing: the next message begins a
+ * new one, from the bundle. What is under way in the old one stays readable. device_renewed(): it was begun. */
+void device_renewed(struct db *db, int64_t account, const char *jid, uint32_t id);
+/* All that have a session, and nothing of their bundles is used again (omemo_set_back). */
+void device_renew_all(struct db *db, int64_t account);
 size_t device_answers(struct db *db, struct arena *arena, int64_t account, struct device_want **list_r);
 
 /* Fingerprints: 64 hex digits; in 8 groups of 8 for people. */

@@ -110,8 +110,15 @@ static const char keys[] =
     " chain INTEGER NOT NULL REFERENCES chain ON DELETE CASCADE, counter INTEGER NOT NULL,"
     " message INTEGER NOT NULL, PRIMARY KEY(chain, counter)) WITHOUT ROWID;";
 
+/* shown: the offered key that the person has seen; told: the person knows of the device; renew: the next
+ * message to it begins a new session. */
+static const char decisions[] = "ALTER TABLE device ADD COLUMN shown BLOB;"
+				"ALTER TABLE device ADD COLUMN told INTEGER NOT NULL DEFAULT 1;"
+				"ALTER TABLE device ADD COLUMN renew INTEGER NOT NULL DEFAULT 0;";
+
 static const char *const *const steps[] = {
 	(const char *const[]){ core, messages, keys, NULL },
+	(const char *const[]){ decisions, NULL },
 };
 enum { SCHEMA = sizeof steps / sizeof steps[0] };
 

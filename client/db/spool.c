@@ -164,7 +164,7 @@ void
 spool_delete_message(struct db *db, int64_t message)
 {
 	db_run(db, "DELETE FROM outbox WHERE message = ? AND message <> 0", INT(message));
-	db_run(db, "DELETE FROM outbox_target WHERE message = ?", INT(message));
+	target_clear(db, message);
 }
 
 void
@@ -172,6 +172,19 @@ target_add(struct db *db, int64_t message, const char *jid, uint32_t device)
 {
 	db_run(db, "INSERT INTO outbox_target(message, jid, device) VALUES(?,?,?) ON CONFLICT DO NOTHING",
 	       INT(message), TEXT(jid), INT(device));
+}
+
+void
+target_remove(struct db *db, int64_t message, const char *jid, uint32_t device)
+{
+	db_run(db, "DELETE FROM outbox_target WHERE message = ? AND jid = ? AND device = ?", INT(message),
+	       TEXT(jid), INT(device));
+}
+
+void
+target_clear(struct db *db, int64_t message)
+{
+	db_run(db, "DELETE FROM outbox_target WHERE message = ?", INT(message));
 }
 
 bool

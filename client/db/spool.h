@@ -52,6 +52,8 @@ void spool_delete(struct db *db, int64_t id);
 void spool_delete_message(struct db *db, int64_t message); /* all rows and targets of one message */
 
 void target_add(struct db *db, int64_t message, const char *jid, uint32_t device);
+void target_remove(struct db *db, int64_t message, const char *jid, uint32_t device);
+void target_clear(struct db *db, int64_t message); /* all of the message */
 bool target_has(struct db *db, int64_t message, const char *jid, uint32_t device);
 
 struct pending_row {

@@ -204,8 +204,11 @@ session_have(struct omemo *omemo, const struct device *device)
 		return false;
 	if (!device->known_identity || memcmp(bundle.identity, device->identity, IDENTITY_LEN) != 0)
 		return false;
-	return ratchet_start(omemo->ratchet, device->jid, device->id, &bundle, has ? &prekey : NULL) ==
-	       RATCHET_OK;
+	if (ratchet_start(omemo->ratchet, device->jid, device->id, &bundle, has ? &prekey : NULL) !=
+	    RATCHET_OK)
+		return false;
+	device_renewed(omemo->db, omemo->account, device->jid, device->id);
+	return true;
 }
 
 static void

@@ -94,7 +94,7 @@ check_ports(struct checking *checking, struct loop *loop, const struct conf_list
 {
 	for (size_t i = 0; i < list->count; i++) {
 		char *error = NULL;
-		struct listener *listener = listener_new(loop, list->items[i], NULL, NULL, &error);
+		struct listener *listener = listener_new(loop, list->items[i], NULL, NULL, NULL, &error);
 		if (listener == NULL)
 			find(checking, WRONG, "ports", error);
 		else

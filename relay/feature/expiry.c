@@ -1,6 +1,8 @@
 /*
  * feature/expiry.c -- what has outlived its time leaves, some rows a transaction: duplicate keys
- * (design 3.3), archived messages beyond the configured age or size (XEP-0313 3.2).
+ * (design 3.3), archived messages beyond the configured age or size (XEP-0313 3.2), records of where messages
+ * are (custody.md section 11), the counters of sessions that could have been taken up until a week ago
+ * (XEP-0198).
  *
  * Promises: nothing leaves by age while the clock may be wrong (net/steady.h); an archive loses only its
  * oldest end; what waits in a mailbox stays (store/txn.h, OP_BOX_EXPIRE). Without work it costs a look a
@@ -27,6 +29,8 @@ enum {
 	ARCHIVE_PAUSE_MS = 100, /* between two transactions of a pass */
 	TRIMS_MOST = 2000,      /* transactions a pass */
 	SEEN_SLICES = 10,       /* transactions a look: 5000 keys a minute */
+	STATUS_SPARE = 30 * 24 * 3600, /* s behind the longest time a message is held: its record goes (custody.md 11) */
+	COUNTER_LOOKS = 10,     /* looks between two transactions of 500 counters */
 };
 
 struct expiry {
@@ -68,7 +72,23 @@ forget_keys(struct expiry *expiry)
 		return;
 	txn = txn_new(router_store(expiry->router));
 	txn_add(txn, &(struct op){ .kind = OP_SEEN_EXPIRE, .time = now_wall() });
+	txn_add(txn, &(struct op){ .kind = OP_STATUS_EXPIRE,
+				   .time = now_wall() - (router_conf(expiry->router)->hold + STATUS_SPARE) * 1000 });
 	txn_submit(&txn, keys_forgotten, expiry);
+}
+
+/* ---- counters ---- */
+
+static const int64_t COUNTER_MS = 7 * 24 * 3600 * INT64_C(1000); /* for a client that comes back late to hear its number */
+
+static void
+forget_counters(struct expiry *expiry)
+{
+	int64_t age = router_conf(expiry->router)->resume * 1000 + COUNTER_MS;
+	struct txn *txn = txn_new(router_store(expiry->router));
+
+	txn_add(txn, &(struct op){ .kind = OP_COUNTER_EXPIRE, .time = now_wall() - age });
+	txn_submit(&txn, NULL, NULL);
 }
 
 /* ---- archives ---- */
@@ -134,6 +154,8 @@ look(void *arg)
 		expiry->slices = SEEN_SLICES + 1;
 		forget_keys(expiry);
 	}
+	if (is_trusted(expiry) && expiry->looks % COUNTER_LOOKS == 0)
+		forget_counters(expiry);
 	if (expiry->looks++ % ARCHIVE_LOOKS == 0 && !expiry->trimming) {
 		expiry->trims = 0;
 		look_for_more(expiry);

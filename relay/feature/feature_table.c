@@ -9,10 +9,13 @@
 
 const struct feature *const feature_table[] = {
 	&feature_archive,
+	&feature_avatar,
 	&feature_blocking, /* before all other guards */
+	&feature_bookmarks,
 	&feature_caps,
 	&feature_carbons,
 	&feature_csi,
+	&feature_custody,
 	&feature_disco,
 	&feature_expiry,
 	&feature_invite,
@@ -20,12 +23,14 @@ const struct feature *const feature_table[] = {
 	&feature_message,
 	&feature_ping,
 	&feature_presence,
+	&feature_private,
 	&feature_pubsub,
 	&feature_register,
 	&feature_roster,
 	&feature_smacks,
 	&feature_subscription,
 	&feature_time,
+	&feature_vcard,
 	&feature_version,
 	NULL,
 };

@@ -7,10 +7,13 @@
 #include "relay/route/feature.h"
 
 extern const struct feature feature_archive;
+extern const struct feature feature_avatar;
 extern const struct feature feature_blocking;
+extern const struct feature feature_bookmarks;
 extern const struct feature feature_caps;
 extern const struct feature feature_carbons;
 extern const struct feature feature_csi;
+extern const struct feature feature_custody;
 extern const struct feature feature_disco;
 extern const struct feature feature_expiry;
 extern const struct feature feature_invite;
@@ -18,12 +21,14 @@ extern const struct feature feature_mailbox;
 extern const struct feature feature_message;
 extern const struct feature feature_ping;
 extern const struct feature feature_presence;
+extern const struct feature feature_private;
 extern const struct feature feature_pubsub;
 extern const struct feature feature_register;
 extern const struct feature feature_roster;
 extern const struct feature feature_smacks;
 extern const struct feature feature_subscription;
 extern const struct feature feature_time;
+extern const struct feature feature_vcard;
 extern const struct feature feature_version;
 
 #endif

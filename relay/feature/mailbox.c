@@ -53,16 +53,23 @@ mailbox_hold(struct session *session)
 static void
 send_row(struct session *session, int64_t id, int64_t received, const char *body, size_t len)
 {
+	struct mailbox *mailbox = session->mailbox;
+	uint64_t place = mailbox_owed_now(session, id);
 	struct buf buf = { 0 };
 	char text[33];
 
+	if (session->gone)
+		return;
 	mailbox_write(&buf, session, id, received, body, len);
-	mailbox_remember(session->mailbox, id, UINT64_MAX);
+	mailbox_remember(mailbox, &(struct mailbox_row){ .id = id, .sent = UINT64_MAX });
 	store_stanza_id(router_store(session->router), id, text);
 	log_info(&session->log, "%s delivered", text);
 	session_send_row(session, buf.data, buf.len); /* may close it; may send others ahead (quiet.h) */
-	if (!session->gone)
-		session->mailbox->rows[session->mailbox->count - 1].sent = stream_sent(session->stream);
+	if (!session->gone) {
+		mailbox->rows[mailbox->count - 1].sent = stream_sent(session->stream);
+		mailbox->rows[mailbox->count - 1].place = place != 0 ? place : stream_place(session->stream);
+		mailbox_owed_sent(session);
+	}
 	buf_free(&buf);
 }
 
@@ -71,7 +78,10 @@ send_row(struct session *session, int64_t id, int64_t received, const char *body
 static bool
 is_full(const struct session *session)
 {
-	return session->mailbox->count >= MAILBOX_WINDOW ||
+	const struct mailbox *mailbox = session->mailbox;
+
+	/* What it had been sent before its connection was lost had gone out without a window. */
+	return mailbox->count >= (mailbox->owed != NULL ? MAILBOX_LIVE_MOST : MAILBOX_WINDOW) ||
 	       stream_queued(session->stream) > MAILBOX_QUEUED_MOST;
 }
 
@@ -82,6 +92,7 @@ rows_sent(struct session *session, bool failed, bool full, bool more)
 
 	if (failed) { /* logged; the next login or message tries again */
 		mailbox->state = MAILBOX_LIVE;
+		mailbox_owed_over(session);
 		mailbox_ping_later(session);
 	} else if (full) {
 		mailbox->state = MAILBOX_PAUSED;
@@ -91,6 +102,7 @@ rows_sent(struct session *session, bool failed, bool full, bool more)
 		mailbox_flush(session);
 	} else {
 		mailbox->state = MAILBOX_LIVE;
+		mailbox_owed_over(session);
 		mailbox_ping_behind_end(session);
 	}
 }
@@ -117,7 +129,7 @@ rows_read(void *arg, bool failed, const struct message_row *rows, size_t count)
 	struct mailbox *mailbox = session->mailbox;
 	size_t i;
 
-	if (mailbox == NULL || session->gone || !session_is_eligible(session)) {
+	if (mailbox == NULL || session->gone || !mailbox_is_reader(session)) {
 		if (mailbox != NULL) {
 			mailbox->reading = mailbox->anew = false;
 			mailbox->state = MAILBOX_LIVE;
@@ -148,7 +160,8 @@ rows_read(void *arg, bool failed, const struct message_row *rows, size_t count)
 			drop_row(session, rows[i].id);
 			continue;
 		}
-		if (mailbox_is_unconfirmed(mailbox, rows[i].id))
+		if (mailbox_is_unconfirmed(mailbox, rows[i].id) ||
+		    (!session_is_eligible(session) && !mailbox_is_owed(mailbox, rows[i].id)))
 			continue;
 		mailbox->in_window = true;
 		send_row(session, rows[i].id, rows[i].time, rows[i].body, rows[i].len);
@@ -191,11 +204,11 @@ mailbox_deliver(struct session *session, int64_t id, const char *body, size_t le
 
 	if (session->gone)
 		return;
-	if (mailbox_is_away(session)) {
+	mailbox = mailbox_of(session);
+	if (mailbox_is_away(session) || mailbox->owed != NULL) {
 		mailbox_missed(session, id);
 		return;
 	}
-	mailbox = mailbox_of(session);
 	first = mailbox->count == mailbox->covered;
 	if (mailbox->state == MAILBOX_LIVE && mailbox->count < MAILBOX_LIVE_MOST &&
 	    stream_queued(session->stream) <= MAILBOX_QUEUED_MOST) {
@@ -227,7 +240,9 @@ mailbox_sent(struct session *session, int64_t id)
 	mailbox = mailbox_of(session);
 	if (mailbox->count >= MAILBOX_LIVE_MOST || mailbox_is_unconfirmed(mailbox, id))
 		return;
-	mailbox_remember(mailbox, id, stream_sent(session->stream));
+	mailbox_remember(mailbox, &(struct mailbox_row){ .id = id,
+							 .sent = stream_sent(session->stream),
+							 .place = stream_place(session->stream) });
 	if (mailbox->count - mailbox->covered >= MAILBOX_WINDOW)
 		mailbox_ping(session);
 	else
@@ -285,7 +300,7 @@ on_closed(struct event *event, void *state)
 	(void)state;
 	if (mailbox == NULL)
 		return PASS;
-	if (mailbox->count > 0 || mailbox->state != MAILBOX_LIVE) {
+	if (mailbox->count > 0 || mailbox->owed != NULL || mailbox->state != MAILBOX_LIVE) {
 		count = session_row(session->account, row);
 		for (size_t i = 0; i < count; i++) {
 			if (row[i] != session && session_is_eligible(row[i]) && !mailbox_of(row[i])->no_flush)
@@ -296,6 +311,7 @@ on_closed(struct event *event, void *state)
 	if (mailbox->timer != NULL)
 		timer_free(&mailbox->timer);
 	free(mailbox->rows);
+	free(mailbox->owed);
 	free(mailbox);
 	session->mailbox = NULL;
 	return PASS;

@@ -21,6 +21,7 @@
 #include "proto/stanza.h"
 #include "proto/xml.h"
 #include "relay/conf.h"
+#include "relay/feature/custody.h"
 #include "relay/net/clock.h"
 #include "relay/net/loop.h"
 #include "relay/route/account.h"
@@ -44,13 +45,13 @@ mailbox_is_per_device(const struct session *session)
 /* ---- what is unconfirmed ---- */
 
 void
-mailbox_remember(struct mailbox *mailbox, int64_t id, uint64_t sent)
+mailbox_remember(struct mailbox *mailbox, const struct mailbox_row *row)
 {
 	if (mailbox->count == mailbox->room) {
 		mailbox->room = mailbox->room == 0 ? 8 : mailbox->room * 2;
 		mailbox->rows = xrealloc(mailbox->rows, mailbox->room * sizeof *mailbox->rows);
 	}
-	mailbox->rows[mailbox->count++] = (struct mailbox_row){ id, sent };
+	mailbox->rows[mailbox->count++] = *row;
 }
 
 bool
@@ -84,6 +85,7 @@ forget(struct mailbox *mailbox, const int64_t *ids, size_t count)
 	}
 	mailbox->count = kept;
 	mailbox->covered = covered;
+	mailbox_owed_forget(mailbox, ids, count);
 }
 
 /* ---- the question ---- */
@@ -204,6 +206,8 @@ cleared(void *arg, enum txn_result result)
 		store_stanza_id(store, clearing->ids[i], text);
 		log_info(&session->log, "%s confirmed", text);
 	}
+	if (result == TXN_COMMITTED)
+		custody_delivered(session->router, clearing->ids, clearing->count);
 	if (session->mailbox != NULL)
 		session->mailbox->clearing--;
 	mailbox_hold(session);
@@ -224,12 +228,17 @@ ack_device(const struct clearing *clearing, struct txn *txn)
 {
 	const struct session *session = clearing->session;
 	const struct mailbox *mailbox = session->mailbox;
-	int64_t upto = clearing->ids[clearing->count - 1], bound = INT64_MAX;
+	int64_t upto = clearing->ids[clearing->count - 1], bound = mailbox_owed_first(mailbox);
 
 	for (size_t i = 0; i < mailbox->count; i++)
 		bound = mailbox->rows[i].id < bound ? mailbox->rows[i].id : bound;
 	for (size_t i = clearing->count; i-- > 0 && upto >= bound;)
 		upto = clearing->ids[i];
+	for (size_t i = 0; i < clearing->count; i++)
+		txn_add(txn, &(struct op){ .kind = OP_STATUS_DELIVERED,
+					   .account = session->account->node,
+					   .id = clearing->ids[i],
+					   .time = now_wall() });
 	if (upto < bound)
 		txn_add(txn, &(struct op){ .kind = OP_DEVICE_ACK,
 					   .account = session->account->node,
@@ -260,8 +269,10 @@ ack_account(const struct clearing *clearing, struct txn *txn)
 	int64_t count = (int64_t)clearing->count;
 
 	for (size_t i = 0; i < clearing->count; i++)
-		txn_add(txn, &(struct op){
-				 .kind = OP_PENDING_CLEAR, .account = account->node, .id = clearing->ids[i] });
+		txn_add(txn, &(struct op){ .kind = OP_PENDING_CLEAR,
+					   .account = account->node,
+					   .id = clearing->ids[i],
+					   .time = now_wall() });
 	account->pending -= account->pending < count ? account->pending : count;
 	for (size_t i = 0; i < sessions; i++) {
 		if (row[i] != clearing->session && row[i]->mailbox != NULL)
@@ -305,7 +316,7 @@ confirm_first(struct session *session, size_t count)
 	mailbox->rows = NULL;
 	mailbox->count = mailbox->room = 0;
 	for (size_t i = 0; i < left; i++)
-		mailbox_remember(mailbox, rows[count + i].id, rows[count + i].sent);
+		mailbox_remember(mailbox, &rows[count + i]);
 	free(rows);
 	if (left == 0 && mailbox->timer != NULL)
 		timer_clear(mailbox->timer);
@@ -317,7 +328,7 @@ go_on(struct session *session)
 {
 	struct mailbox *mailbox = session->mailbox;
 
-	if (mailbox->state == MAILBOX_PAUSED && session_is_eligible(session)) {
+	if (mailbox->state == MAILBOX_PAUSED && mailbox_is_reader(session)) {
 		if (mailbox->count >= MAILBOX_WINDOW)
 			mailbox_ping_later(session); /* it counts slowly: not as fast as it can answer */
 		else

@@ -23,6 +23,7 @@
 #include "proto/xml.h"
 #include "proto/xmlin.h"
 #include "proto/xmlout.h"
+#include "relay/feature/avatar.h"
 #include "relay/feature/directed.h"
 #include "relay/feature/feature_table.h"
 #include "relay/feature/subscription.h"
@@ -64,10 +65,14 @@ static struct xml *
 last_of(struct arena *arena, const struct session *session)
 {
 	enum stream_error error;
+	struct xml *presence;
 
 	if (!session->available || session->presence == NULL)
 		return NULL;
-	return xmlin_parse(arena, session->presence, strlen(session->presence), &xmlin_limits_stored, &error);
+	presence = xmlin_parse(arena, session->presence, strlen(session->presence), &xmlin_limits_stored, &error);
+	if (presence != NULL)
+		avatar_stamp(arena, presence, session->account->avatar);
+	return presence;
 }
 
 /* To all who have a subscription to us, and to our own resources (RFC 6121 4.2.2, 4.4.2, 4.5.2). */
@@ -97,6 +102,21 @@ show_session(struct session *of, struct arena *arena, const char *to)
 	xml_set(arena, presence, "to", to);
 	stamp_delay(arena, presence, router_domain(of->router), of->presence_time);
 	router_send(of->router, presence);
+}
+
+void
+presence_say_again(struct account *account, struct arena *arena)
+{
+	struct session *row[SESSION_MOST];
+	size_t count = session_row(account, row);
+	struct xml *presence;
+
+	for (size_t i = 0; i < count; i++) {
+		presence = last_of(arena, row[i]);
+		if (presence != NULL)
+			broadcast(row[i], arena, presence);
+		session_unref(&row[i]);
+	}
 }
 
 /* ---- becoming visible or not to one contact ---- */
@@ -286,6 +306,7 @@ now_available(struct event *event, void *arg)
 	session->priority = priority;
 	session->available = true;
 	session_ref(session);
+	avatar_stamp(event->arena, event->stanza, session->account->avatar); /* kept without: it may change */
 	broadcast(session, event->arena, event->stanza);
 	if (initial && !session->gone) {
 		show_contacts_to(session, event->arena);
@@ -393,6 +414,8 @@ on_send(struct event *event, void *state)
 	if (type == PRESENCE_AVAILABLE &&
 	    !directed_has_room(event->origin, jid_text(event->arena, &event->to)))
 		return event_reject(event, STANZA_RESOURCE_CONSTRAINT, NULL);
+	if (type == PRESENCE_AVAILABLE)
+		avatar_stamp(event->arena, event->stanza, event->sender->avatar);
 	if (type == PRESENCE_AVAILABLE || type == PRESENCE_UNAVAILABLE)
 		event_after(event, now_directed, NULL);
 	return PASS;

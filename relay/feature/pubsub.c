@@ -111,6 +111,12 @@ refuse_reader(struct event *event, enum pubsub_right right)
 
 /* Rights. */
 
+bool
+pubsub_is_hidden(const char *node)
+{
+	return node != NULL && strncmp(node, PUBSUB_HIDDEN, sizeof PUBSUB_HIDDEN - 1) == 0;
+}
+
 enum pubsub_right
 pubsub_right_of(const struct account *account, struct pubsub_node *node, const char *bare, bool owner)
 {
@@ -178,8 +184,8 @@ pubsub_iq(struct event *event, void *state)
 	if (event->target == NULL) /* RFC 6121 8.5.1: no such account */
 		return event_reject(event, STANZA_SERVICE_UNAVAILABLE, NULL);
 	verb = verb_find(event, &request->verb);
-	if (verb == NULL)
-		return pubsub_refuse(event, STANZA_FEATURE_NOT_IMPLEMENTED, NULL, NULL);
+	if (verb == NULL || pubsub_is_hidden(xml_attr(request->verb, "node")))
+		return pubsub_refuse(event, verb == NULL ? STANZA_FEATURE_NOT_IMPLEMENTED : STANZA_NOT_ALLOWED, NULL, NULL);
 	request->event = event;
 	request->account = event->target;
 	request->owner = account_is_self(event->target, &event->from);
@@ -255,7 +261,7 @@ pubsub_disco_info(struct event *event, const char *name, struct xml *query)
 	const struct pubsub_config *config;
 	struct xml *identity, *form;
 
-	if (node == NULL || pubsub_event_right(event, node) != RIGHT_READ)
+	if (node == NULL || pubsub_is_hidden(name) || pubsub_event_right(event, node) != RIGHT_READ)
 		return false;
 	config = pubsub_config_of(node);
 	identity = xml_add(event->arena, query, "identity", NULL);
@@ -276,7 +282,7 @@ pubsub_disco_items(struct event *event, struct xml *query)
 	for (size_t i = 0; i < account_node_count(event->target); i++) {
 		struct pubsub_node *node = account_node_at(event->target, i);
 		struct xml *item;
-		if (pubsub_event_right(event, node) != RIGHT_READ)
+		if (pubsub_is_hidden(node->name) || pubsub_event_right(event, node) != RIGHT_READ)
 			continue;
 		item = xml_add(event->arena, query, "item", NULL);
 		xml_set(event->arena, item, "jid", event->target->jid);

@@ -7,8 +7,10 @@
 #include <stdbool.h>
 #include "relay/route/feature.h"
 
+struct account;
 struct caps_set;
 struct event;
+struct pubsub_config;
 struct session;
 struct xml;
 
@@ -16,6 +18,16 @@ struct xml;
  * read and did not already want by `before` (NULL: nothing), of its own account and of the contacts whose
  * presence it sees (XEP-0163 4.3.4). */
 void pubsub_greet(struct session *session, struct caps_set *before);
+
+/* Nodes that only the relay itself uses: no request and no discovery shows them. */
+#define PUBSUB_HIDDEN "lazo#"
+bool pubsub_is_hidden(const char *node);
+
+/* By the relay on behalf of event->target, in the event's transaction, with the notifications that a request of the owner
+ * would bring. fresh: the configuration of a node that is not there yet. False: no room for another node. */
+bool pubsub_put(struct event *event, const char *node, const struct pubsub_config *fresh, const char *item,
+    const struct xml *payload);
+void pubsub_drop(struct event *event, const char *node, const char *item); /* nothing when there is no such node */
 
 /* Discovery of event->target's nodes as far as event->from may see them (XEP-0060 5.2 to 5.5). */
 bool pubsub_disco_info(struct event *event, const char *node,

@@ -285,7 +285,7 @@ pubsub_disco_node_items(struct event *event, const char *name, struct xml *resul
 	struct pubsub_node *node = account_node_find(event->target, name);
 	struct retrieval *retrieval;
 
-	if (node == NULL || pubsub_event_right(event, node) != RIGHT_READ)
+	if (node == NULL || pubsub_is_hidden(name) || pubsub_event_right(event, node) != RIGHT_READ)
 		return pubsub_refuse(event, STANZA_ITEM_NOT_FOUND, NULL, NULL);
 	retrieval = arena_alloc(event->arena, sizeof *retrieval);
 	retrieval->request = arena_alloc(event->arena, sizeof *retrieval->request);

@@ -90,8 +90,11 @@ void
 pubsub_notify(struct event *event, struct account *account, const char *name,
 	      const struct pubsub_config *config, const struct xml *change)
 {
-	struct xml *message = message_new(event->arena, account->jid, change);
+	struct xml *message;
 
+	if (pubsub_is_hidden(name))
+		return;
+	message = message_new(event->arena, account->jid, change);
 	send_to_interested(event, account, name, message);
 	for (size_t i = 0; i < account_roster_count(account); i++) {
 		const struct roster_item *item = account_roster_at(account, i);
@@ -169,7 +172,7 @@ greets(const struct greeting *greeting, const struct session *session, struct ac
 	const struct pubsub_config *config = pubsub_config_of(node);
 	bool self = strcmp(greeting->node, owner->node) == 0;
 
-	if (!config->persist || config->send_last != SEND_LAST_ON_SUB_AND_PRESENCE)
+	if (!config->persist || config->send_last != SEND_LAST_ON_SUB_AND_PRESENCE || pubsub_is_hidden(node->name))
 		return false;
 	if (!caps_set_has(caps_of(session), node->name) || caps_set_has(greeting->before, node->name))
 		return false;

@@ -13,6 +13,7 @@
 #include "proto/form.h"
 #include "proto/ns.h"
 #include "proto/xml.h"
+#include "relay/feature/avatar.h"
 
 /* Create (8.1), with configuration (8.1.3), under a name of our making when none is given. */
 enum verdict
@@ -132,6 +133,7 @@ pubsub_delete(struct pubsub_request *request)
 	if (config->notify_delete)
 		notify_named(request, config, "delete");
 	account_node_del(request->account, request->event, request->name);
+	avatar_published(request->event, request->name, NULL);
 	return HANDLED;
 }
 
@@ -150,5 +152,6 @@ pubsub_purge(struct pubsub_request *request)
 	event_reply_result(request->event);
 	if (config->notify_retract)
 		notify_named(request, config, "purge");
+	avatar_published(request->event, request->name, NULL);
 	return HANDLED;
 }

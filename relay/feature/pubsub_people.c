@@ -47,7 +47,7 @@ pubsub_affiliations_own(struct pubsub_request *request)
 	xml_set(arena, list, "node", request->name);
 	for (size_t i = 0; i < account_node_count(request->account); i++) {
 		struct pubsub_node *node = account_node_at(request->account, i);
-		if (request->name != NULL && strcmp(request->name, node->name) != 0)
+		if (pubsub_is_hidden(node->name) || (request->name != NULL && strcmp(request->name, node->name) != 0))
 			continue;
 		if (request->owner)
 			add_affiliation(arena, list, "node", node->name, "owner");

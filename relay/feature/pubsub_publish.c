@@ -15,6 +15,7 @@
 #include "proto/ns.h"
 #include "proto/xml.h"
 #include "proto/xmlout.h"
+#include "relay/feature/avatar.h"
 #include "relay/route/router.h"
 #include "relay/store/read.h"
 
@@ -95,17 +96,16 @@ options_hold(struct pubsub_request *request, struct pubsub_config *config)
 }
 
 static void
-store_item(struct pubsub_request *request, const struct pubsub_config *config,
+store_item(struct event *event, const char *name, const struct pubsub_config *config,
 	   const struct publication *publication)
 {
-	struct event *event = request->event;
 	struct buf body = { .data = NULL };
 
 	xmlout(&body, publication->payload, NULL);
 	event_add(event, &(struct op){
 			     .kind = OP_ITEM_SET,
-			     .account = request->account->node,
-			     .node = request->name,
+			     .account = event->target->node,
+			     .node = name,
 			     .item = publication->id,
 			     .time = event->time,
 			     .publisher = jid_text(event->arena, &event->from),
@@ -129,18 +129,44 @@ answer(struct pubsub_request *request, const struct publication *publication)
 }
 
 static void
-notify(struct pubsub_request *request, const struct pubsub_config *config,
-       const struct publication *publication)
+notify(struct event *event, const char *name, const struct pubsub_config *config, const struct publication *publication)
 {
-	struct arena *arena = request->event->arena;
+	struct arena *arena = event->arena;
 	struct xml *items = xml_new(arena, "items", NS_PUBSUB_EVENT);
 	struct xml *item = xml_add(arena, items, "item", NULL);
 
-	xml_set(arena, items, "node", request->name);
+	xml_set(arena, items, "node", name);
 	xml_set(arena, item, "id", publication->id);
 	if (config->payloads)
 		xml_append(item, xml_copy(arena, publication->payload));
-	pubsub_notify(request->event, request->account, request->name, config, items);
+	pubsub_notify(event, event->target, name, config, items);
+}
+
+/* What is checked becomes so: kept, told, and seen by who looks after this node. */
+static void
+publish(struct event *event, const char *name, const struct pubsub_config *config,
+	const struct publication *publication)
+{
+	if (config->persist)
+		store_item(event, name, config, publication);
+	notify(event, name, config, publication);
+	avatar_published(event, name, publication->payload);
+}
+
+bool
+pubsub_put(struct event *event, const char *name, const struct pubsub_config *fresh, const char *item,
+	   const struct xml *payload)
+{
+	struct pubsub_node *node = account_node_find(event->target, name);
+	const struct pubsub_config *config = node == NULL ? fresh : pubsub_config_of(node);
+	struct publication publication = { .id = item, .payload = payload };
+
+	if (node == NULL && account_node_count(event->target) >= PUBSUB_NODES_MAX)
+		return false;
+	if (node == NULL)
+		account_node_set(event->target, event, name, pubsub_config_text(event->arena, config));
+	publish(event, name, config, &publication);
+	return true;
 }
 
 enum verdict
@@ -156,11 +182,33 @@ pubsub_publish(struct pubsub_request *request)
 	if (fresh &&
 	    (!pubsub_may_create(event, request->name) || !pubsub_node_write(event, request->name, &config)))
 		return HANDLED;
-	if (config.persist)
-		store_item(request, &config, &publication);
 	answer(request, &publication);
-	notify(request, &config, &publication);
+	publish(event, request->name, &config, &publication);
 	return HANDLED;
+}
+
+static void
+retract(struct event *event, const char *name, const char *id, bool tell)
+{
+	const struct pubsub_config *config = pubsub_config_of(account_node_find(event->target, name));
+	struct xml *items;
+
+	event_add(event,
+		  &(struct op){ .kind = OP_ITEM_DEL, .account = event->target->node, .node = name, .item = id });
+	if (config->notify_retract || tell) {
+		items = xml_new(event->arena, "items", NS_PUBSUB_EVENT);
+		xml_set(event->arena, items, "node", name);
+		xml_set(event->arena, xml_add(event->arena, items, "retract", NULL), "id", id);
+		pubsub_notify(event, event->target, name, config, items);
+	}
+	avatar_retracted(event, name, id);
+}
+
+void
+pubsub_drop(struct event *event, const char *name, const char *item)
+{
+	if (account_node_find(event->target, name) != NULL)
+		retract(event, name, item, true);
 }
 
 /* Retract: whether there was such an item is read first, behind all earlier stanzas of the stream. */
@@ -183,17 +231,8 @@ retract_found(void *arg, bool failed, const struct item_row *rows, size_t count)
 		event_finish(event, pubsub_refuse(event, STANZA_ITEM_NOT_FOUND, NULL, NULL));
 		return;
 	}
-	event_add(event, &(struct op){ .kind = OP_ITEM_DEL,
-				       .account = request->account->node,
-				       .node = request->name,
-				       .item = id });
 	event_reply_result(event);
-	if (pubsub_config_of(node)->notify_retract || (wants != NULL && form_bool(wants) == 1)) {
-		struct xml *items = xml_new(event->arena, "items", NS_PUBSUB_EVENT);
-		xml_set(event->arena, items, "node", request->name);
-		xml_set(event->arena, xml_add(event->arena, items, "retract", NULL), "id", id);
-		pubsub_notify(event, request->account, request->name, pubsub_config_of(node), items);
-	}
+	retract(event, request->name, id, wants != NULL && form_bool(wants) == 1);
 	event_finish(event, HANDLED);
 }
 

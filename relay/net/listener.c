@@ -1,8 +1,6 @@
 /*
  * net/listener.c -- accepts connections: see listener.h.
  *
- * Open connections are counted for each address (IPv6: each /64) in a balanced tree, which no choice of addresses can slow down.
- *
  * DIAGNOSTICS: out of descriptors or memory: one warning, then a pause of 100 ms that doubles up to 5 s; connections wait
  * in the kernel meanwhile. Over the limit of an address: closed at once, one line (log.h counts a flood).
  */
@@ -11,10 +9,8 @@
 #include "relay/net/listener.h"
 #include "relay/net/loop-private.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,6 +18,7 @@
 #include "proto/mem.h"
 #include "relay/log.h"
 #include "relay/net/address.h"
+#include "relay/net/crowd.h"
 
 enum {
 	BACKLOG = 511,
@@ -30,71 +27,16 @@ enum {
 	PAUSE_MOST = 5000,
 };
 
-struct crowd { /* the open connections of one address */
-	struct address_group group; /* first: the tree compares it */
-	int64_t count;
-};
-
 struct listener {
 	uv_poll_t poll;
 	struct timer *pause;
 	uint64_t pause_ms;
 	listener_fn *fn;
 	void *arg;
-	void *crowds; /* tsearch(3) tree of struct crowd */
-	int64_t per_address;
+	struct crowd *crowd; /* NULL: anyone may come */
 	int fd;
 	char address[ADDRESS_TEXT];
 };
-
-static int
-compare_groups(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct address_group));
-}
-
-/* One more from this peer. False: it has as many as it may. */
-static bool
-charge(struct listener *listener, const char *peer)
-{
-	struct crowd key = { .count = 0 }, *crowd, **found;
-
-	if (listener->per_address == 0)
-		return true;
-	address_group(peer, &key.group);
-	found = tfind(&key, &listener->crowds, compare_groups);
-	if (found == NULL) {
-		crowd = xmalloc(sizeof *crowd);
-		*crowd = key;
-		found = tsearch(crowd, &listener->crowds, compare_groups);
-		assert(found != NULL);
-	}
-	if ((*found)->count >= listener->per_address)
-		return false;
-	(*found)->count++;
-	return true;
-}
-
-void
-listener_gone(struct listener *listener, const char *peer)
-{
-	struct crowd key = { .count = 0 }, *crowd, **found;
-
-	address_group(peer, &key.group);
-	found = tfind(&key, &listener->crowds, compare_groups);
-	if (found == NULL || --(*found)->count > 0)
-		return;
-	crowd = *found;
-	tdelete(crowd, &listener->crowds, compare_groups);
-	free(crowd);
-}
-
-void
-listener_limit(struct listener *listener, int64_t per_address)
-{
-	/* Connections that came while nothing was counted are not in the tree; their going is ignored there. */
-	listener->per_address = per_address;
-}
 
 static void on_poll(uv_poll_t *handle, int status, int events);
 
@@ -135,10 +77,11 @@ accept_one(struct listener *listener)
 		return errno != EAGAIN && errno != EBADF && errno != EINVAL;
 	listener->pause_ms = 0;
 	address_text(&address, peer);
-	if (charge(listener, peer)) {
+	if (listener->crowd == NULL || crowd_come(listener->crowd, peer)) {
 		listener->fn(listener->arg, fd, peer);
 	} else {
-		log_info(NULL, "refused a connection from %s: it has %d already", peer, (int)listener->per_address);
+		log_info(NULL, "refused a connection from %s: it has %d already", peer,
+		    (int)crowd_most(listener->crowd));
 		close(fd);
 	}
 	return true;
@@ -187,11 +130,11 @@ open_any4(const struct sockaddr_storage *any)
 	return open_socket(&address, sizeof *v4, false);
 }
 
-struct listener *
-listener_new(struct loop *loop, const char *where, listener_fn *fn, void *arg, char **error_r)
+/* -1: *error_r says why. */
+static int
+open_address(const char *where, char **error_r)
 {
 	struct sockaddr_storage address;
-	struct listener *listener;
 	socklen_t len;
 	bool any;
 	int fd;
@@ -199,21 +142,36 @@ listener_new(struct loop *loop, const char *where, listener_fn *fn, void *arg, c
 	if (!address_parse(where, &address, &len, &any)) {
 		*error_r = xasprintf("\"%s\" is not an address: \"*:5222\", \"192.0.2.7:5222\" or \"[2001:db8::7]:5222\"",
 		    where);
-		return NULL;
+		return -1;
 	}
 	fd = open_socket(&address, len, any);
 	if (fd < 0 && any && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
 		fd = open_any4(&address);
-	if (fd < 0) {
+	if (fd < 0)
 		*error_r = xasprintf("cannot listen on %s: %s", where, strerror(errno));
-		return NULL;
-	}
-	listener = xcalloc(1, sizeof *listener);
+	return fd;
+}
+
+struct listener *
+listener_new(struct loop *loop, const char *where, struct crowd *crowd, listener_fn *fn, void *arg, char **error_r)
+{
+	int fd = open_address(where, error_r);
+
+	return fd < 0 ? NULL : listener_adopt(loop, fd, crowd, fn, arg);
+}
+
+struct listener *
+listener_adopt(struct loop *loop, int fd, struct crowd *crowd, listener_fn *fn, void *arg)
+{
+	struct listener *listener = xcalloc(1, sizeof *listener);
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof address;
+
 	listener->fd = fd;
+	listener->crowd = crowd;
 	listener->fn = fn;
 	listener->arg = arg;
 	listener->pause = timer_new(loop, go_on, listener);
-	len = sizeof address;
 	getsockname(fd, (struct sockaddr *)&address, &len);
 	address_text(&address, listener->address);
 	uv_poll_init(loop_uv(loop), &listener->poll, fd);
@@ -245,6 +203,4 @@ listener_free(struct listener **listener_p)
 	timer_free(&listener->pause);
 	uv_close((uv_handle_t *)&listener->poll, poll_closed);
 	close(listener->fd);
-	tdestroy(listener->crowds, free);
-	listener->crowds = NULL;
 }

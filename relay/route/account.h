@@ -40,6 +40,7 @@ struct account {
 	struct session *sessions; /* bound ones, linked by session->next */
 	int64_t pending; /* messages waiting, as far as memory knows */
 	char *archive;   /* what it wants archived, as the archive feature wrote it; NULL: never set */
+	char *avatar;    /* "SHA-1 type" of its picture, as feature/avatar.c wrote it; NULL: none */
 	char **blocks;   /* whom it wants nothing from: JID texts, sorted (XEP-0191) */
 	size_t block_count;
 	int64_t left;    /* ms: when its last session ended; 0: never */
@@ -75,6 +76,9 @@ bool account_blocks_text(const struct account *account, const char *jid); /* NUL
 bool account_block_has(const struct account *account, const char *jid);   /* this very text */
 void account_block_add(struct account *account, struct event *event, const char *jid);
 void account_block_del(struct account *account, struct event *event, const char *jid);
+
+/* The picture that it shows (NULL: none): memory and the event's transaction. */
+void account_avatar_set(struct account *account, struct event *event, const char *avatar);
 
 /* Its last session has ended: memory and disk. Outside of any event. */
 void account_left_set(struct account *account, int64_t time, const char *status);

@@ -125,7 +125,8 @@ account_data_free(struct account_body *body)
 	free(body->nodes);
 	account_blocks_free(&body->account);
 	free(body->account.archive);
-	body->account.archive = NULL;
+	free(body->account.avatar);
+	body->account.archive = body->account.avatar = NULL;
 	body->items = NULL;
 	body->nodes = NULL;
 	body->item_count = body->item_room = body->node_count = body->node_room = 0;
@@ -160,6 +161,7 @@ account_data_fill(struct account_body *body, const struct account_view *view)
 	body->account.roster_version = view->roster_version;
 	body->account.pending = view->account.pending;
 	body->account.archive = copy(view->archive);
+	body->account.avatar = copy(view->avatar);
 	account_blocks_fill(&body->account, view);
 	for (size_t i = 0; i < view->roster_count; i++)
 		item_write(body, &view->roster[i]);
@@ -317,4 +319,13 @@ account_archive_set(struct account *account, struct event *event, const char *ar
 	event_add(event, &(struct op){ .kind = OP_ACCOUNT_ARCHIVE, .account = account->node, .config = archive });
 	free(account->archive);
 	account->archive = xstrdup(archive);
+}
+
+void
+account_avatar_set(struct account *account, struct event *event, const char *avatar)
+{
+	event_touch(event, account);
+	event_add(event, &(struct op){ .kind = OP_ACCOUNT_AVATAR, .account = account->node, .config = avatar });
+	free(account->avatar);
+	account->avatar = avatar == NULL ? NULL : xstrdup(avatar);
 }

@@ -359,6 +359,25 @@ committed(void *arg, enum txn_result result)
 	complete(body, result);
 }
 
+/* XEP-0198: a message and its place in its stream are durable together, so that after a crash the client can be told what it
+ * need not send again. */
+static void
+add_counter(struct event_body *body)
+{
+	struct event *event = &body->event;
+	const char *id;
+	uint32_t h;
+
+	if (event->kind != STANZA_MESSAGE || event->slot == NULL || event->sender == NULL ||
+	    !slot_counter(event->slot, &id, &h))
+		return;
+	txn_add(event->txn, &(struct op){ .kind = OP_COUNTER,
+					  .account = event->sender->node,
+					  .item = id,
+					  .id = h,
+					  .time = event->time });
+}
+
 static void
 submit(struct event_body *body)
 {
@@ -369,6 +388,7 @@ submit(struct event_body *body)
 		complete(body, TXN_COMMITTED);
 		return;
 	}
+	add_counter(body);
 	body->state = EVENT_SUBMITTED;
 	body->in_submit = true;
 	txn_submit(&body->event.txn, committed, body);

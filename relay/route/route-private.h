@@ -126,6 +126,7 @@ void *session_bound(void *arg, struct stream *stream, struct arena *arena, const
     const char *resource, const char **resource_r, enum stanza_error *error_r);
 void session_closed(void *session);
 void session_resumed(void *session, struct stream *stream, uint64_t upto);
+void session_lost(void *session, const char *bytes, size_t len);
 
 /* ---- router.c ---- */
 /* Hold its stream while the store is full. */

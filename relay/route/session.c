@@ -21,6 +21,7 @@
 #include "proto/ns.h"
 #include "proto/stanza.h"
 #include "proto/xml.h"
+#include "proto/xmlin.h"
 #include "proto/xmlout.h"
 #include "relay/net/clock.h"
 #include "relay/route/quiet.h"
@@ -212,6 +213,25 @@ session_resumed(void *arg, struct stream *stream, uint64_t upto)
 	session_unref(&session);
 }
 
+/* A request that nobody will answer (RFC 6120 8.2.3): as if it had come now that the resource is gone. Our own questions are
+ * answered by the end of the session. */
+void
+session_lost(void *arg, const char *bytes, size_t len)
+{
+	struct session *session = arg;
+	struct arena *arena = arena_new();
+	enum stream_error refused;
+	struct xml *stanza = xmlin_parse(arena, bytes, len, &xmlin_limits_stored, &refused);
+	const char *from = stanza == NULL ? NULL : xml_attr(stanza, "from");
+	bool request = stanza != NULL && stanza_kind(stanza) == STANZA_IQ && iq_valid(stanza) &&
+		       (iq_type(stanza) == IQ_GET || iq_type(stanza) == IQ_SET);
+	struct jid jid;
+
+	if (request && from != NULL && jid_parse_text(arena, from, &jid) && jid.resource != NULL)
+		router_send(session->router, stanza_error(arena, stanza, STANZA_SERVICE_UNAVAILABLE, NULL, false));
+	arena_free(&arena);
+}
+
 /* A client that never takes up its lost sessions must not be kept out by them: the oldest goes. */
 static void
 make_room(struct account *account)
@@ -223,22 +243,6 @@ make_room(struct account *account)
 			oldest = at;
 	if (oldest != NULL)
 		session_close(oldest, STREAM_OK, NULL);
-}
-
-/* XEP-0386 3.2: a program that logs in anew has no use for its earlier session. */
-static void
-close_earlier(struct account *account, const struct stream *stream)
-{
-	struct session *row[SESSION_MOST];
-	size_t count = session_row(account, row);
-
-	for (size_t i = 0; i < count; i++) {
-		const char *client = row[i]->stream == NULL ? NULL : stream_client(row[i]->stream);
-
-		if (client != NULL && strcmp(client, stream_client(stream)) == 0)
-			session_close(row[i], STREAM_CONFLICT, "this client has logged in again");
-		session_unref(&row[i]);
-	}
 }
 
 static size_t
@@ -300,8 +304,6 @@ session_bound(void *arg, struct stream *stream, struct arena *arena, const char 
 		log_info(&old->log, "replaced by a new session of the same resource");
 		session_close(old, STREAM_CONFLICT, "this resource has logged in again");
 	}
-	if (stream_client(stream) != NULL)
-		close_earlier(account, stream);
 	if (count_sessions(account) >= SESSION_MOST)
 		make_room(account);
 	if (account_is_absent(account) || count_sessions(account) >= SESSION_MOST) {

@@ -34,6 +34,7 @@ struct session {
 	bool blocking;           /* asked for the block list: gets pushes (XEP-0191 3.3) */
 	bool carbons;            /* wants copies (XEP-0280) */
 	bool is_quiet;           /* nobody looks at it (XEP-0352) */
+	bool hears_custody;      /* wants to know where its messages are (feature/custody.c) */
 	char *presence;          /* last available presence as sent by the client, XML with from stamped; NULL */
 	int64_t presence_time;   /* ms wall: when it was said */
 	char *caps;              /* key of its capabilities (XEP-0115), set by feature/caps.c, owned; NULL: none */

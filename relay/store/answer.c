@@ -86,6 +86,7 @@ answer_head(struct db *db, struct question *q, int64_t *id_r)
 	q->view.archive = keep_text(q, stmt, 11);
 	q->view.left = col_int(stmt, 12);
 	q->view.left_status = keep_text(q, stmt, 13);
+	q->view.avatar = keep_text(q, stmt, 14);
 	db_end(stmt);
 	return DB_OK;
 }
@@ -280,6 +281,20 @@ tell_count(struct question *q)
 	q->fn.count(q->arg, q->failed, q->count, q->bytes);
 }
 
+static enum db_result
+answer_counter(struct db *db, struct question *q)
+{
+	struct stmt *stmt = db_ask(db, SQL_READ_COUNTER, v_text(q->node), v_text(q->name));
+	enum db_result result = db_next(db, stmt);
+
+	q->count = -1;
+	if (result != DB_ROW)
+		return result;
+	q->count = col_int(stmt, 0);
+	db_end(stmt);
+	return DB_OK;
+}
+
 /* ---- items */
 
 static void
@@ -415,6 +430,7 @@ const struct question_kind ask_account = { answer_account, tell_account };
 const struct question_kind ask_keys = { answer_keys_alone, tell_keys };
 const struct question_kind ask_pending = { answer_pending, tell_messages };
 const struct question_kind ask_pending_count = { answer_pending_count, tell_count };
+const struct question_kind ask_counter = { answer_counter, tell_count };
 const struct question_kind ask_items = { answer_items, tell_items };
 const struct question_kind ask_last_items = { answer_last_items, tell_items };
 const struct question_kind ask_accounts = { answer_accounts, tell_accounts };

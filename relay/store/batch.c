@@ -89,6 +89,8 @@ attempt(struct db *db, struct txn *first, bool alone)
 		if (!txn->decided)
 			result = alone ? apply_alone(db, txn) : apply(db, txn);
 	if (result == DB_OK)
+		result = counters_write(db, first);
+	if (result == DB_OK)
 		result = db_commit(db);
 	if (result != DB_OK)
 		db_rollback(db);

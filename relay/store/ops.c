@@ -41,8 +41,8 @@ none_is_ok(enum db_result result)
 	return result == DB_CONFLICT ? DB_OK : result;
 }
 
-static enum db_result
-jid_intern(struct db *db, const char *text, size_t len, int64_t *id_r)
+enum db_result
+op_jid_intern(struct db *db, const char *text, size_t len, int64_t *id_r)
 {
 	enum db_result result = db_number(db, SQL_JID_FIND, v_span(text, len), id_r);
 
@@ -63,7 +63,7 @@ jid_intern_full(struct db *db, const char *text, int64_t *id_r, const char **res
 	size_t len = strcspn(text, "/");
 
 	*resource_r = text[len] == '\0' ? NULL : text + len + 1;
-	return jid_intern(db, text, len, id_r);
+	return op_jid_intern(db, text, len, id_r);
 }
 
 /* ---- messages */
@@ -189,7 +189,7 @@ op_box(struct db *db, struct txn_op *own)
 	enum db_result result;
 
 	if ((result = recipient_find(db, op->account, &account)) != DB_OK ||
-	    (result = jid_intern(db, op->peer, strlen(op->peer), &peer)) != DB_OK ||
+	    (result = op_jid_intern(db, op->peer, strlen(op->peer), &peer)) != DB_OK ||
 	    (result = db_run(db, SQL_BOX_NEW, v_int(account), v_int(op->id), v_int(peer))) != DB_OK)
 		return result;
 	bool added = db_changes(db) > 0;
@@ -270,7 +270,11 @@ op_pending_clear(struct db *db, struct txn_op *own)
 	if ((result = account_find(db, own->op.account, &account)) != DB_OK)
 		return none_is_ok(result);
 	result = db_run(db, SQL_PENDING_END, v_int(account), v_int(own->op.id));
-	return result == DB_OK && db_changes(db) > 0 ? op_message_drop(db, own->op.id) : result;
+	if (result != DB_OK || db_changes(db) == 0)
+		return result;
+	if (own->op.time != 0)
+		result = op_delivered(db, account, own->op.id, own->op.time);
+	return result == DB_OK ? op_message_drop(db, own->op.id) : result;
 }
 
 /* ---- mailbox = device */
@@ -347,10 +351,8 @@ op_account_new(struct db *db, struct txn_op *own)
 static enum db_result
 op_account_keys(struct db *db, struct txn_op *own)
 {
-	enum db_result result =
-	    none_is_conflict(db, db_run(db, SQL_ACCOUNT_KEYS, v_text(own->op.account), KEYS(own->op.keys)));
-
-	return result == DB_OK ? op_token_del(db, own) : result; /* whoever knew the old one is out */
+	return none_is_conflict(db,
+				db_run(db, SQL_ACCOUNT_KEYS, v_text(own->op.account), KEYS(own->op.keys)));
 }
 
 static enum db_result
@@ -372,6 +374,12 @@ static enum db_result
 op_account_seen(struct db *db, struct txn_op *own)
 {
 	return db_run(db, SQL_ACCOUNT_SEEN, v_text(own->op.account), v_int(own->op.time));
+}
+
+static enum db_result
+op_account_avatar(struct db *db, struct txn_op *own)
+{
+	return db_run(db, SQL_ACCOUNT_AVATAR, v_text(own->op.account), v_text(own->op.config));
 }
 
 static enum db_result
@@ -427,7 +435,7 @@ op_roster_set(struct db *db, struct txn_op *own)
 	enum db_result result;
 
 	if ((result = account_find(db, own->op.account, &account)) != DB_OK ||
-	    (result = jid_intern(db, row->contact, strlen(row->contact), &contact)) != DB_OK ||
+	    (result = op_jid_intern(db, row->contact, strlen(row->contact), &contact)) != DB_OK ||
 	    (result = db_run(db, SQL_ROSTER_SET, v_int(account), v_int(contact), v_int(row->flags),
 			     v_text(row->name), v_text(row->groups), v_text(row->request))) != DB_OK)
 		return result;
@@ -566,6 +574,15 @@ op_seen_expire(struct db *db, struct txn_op *own)
 	return db_run(db, SQL_SEEN_EXPIRE, v_int(own->op.time));
 }
 
+/* Of all those in a batch the last counts: counter.c. */
+static enum db_result
+op_counter(struct db *db, struct txn_op *own)
+{
+	(void)db;
+	(void)own;
+	return DB_OK;
+}
+
 static enum db_result
 op_ids(struct db *db, struct txn_op *own)
 {
@@ -583,11 +600,14 @@ static const struct op_row {
 	[OP_PENDING_CLEAR] = { op_pending_clear, false },
 	[OP_DEVICE_SEEN] = { op_device_seen, true },
 	[OP_DEVICE_ACK] = { op_device_ack, false },
+	[OP_COUNTER] = { op_counter, true },
+	[OP_COUNTER_EXPIRE] = { op_counter_expire, false },
 	[OP_ACCOUNT_NEW] = { op_account_new, true },
 	[OP_ACCOUNT_KEYS] = { op_account_keys, false },
 	[OP_ACCOUNT_ARCHIVE] = { op_account_archive, false },
 	[OP_ACCOUNT_DEL] = { op_account_del, false },
 	[OP_ACCOUNT_SEEN] = { op_account_seen, false },
+	[OP_ACCOUNT_AVATAR] = { op_account_avatar, false },
 	[OP_ACCOUNT_LEFT] = { op_account_left, false },
 	[OP_BLOCK] = { op_block, true },
 	[OP_UNBLOCK] = { op_unblock, false },
@@ -605,9 +625,11 @@ static const struct op_row {
 	[OP_INVITE_DEL] = { op_invite_del, false },
 	[OP_SEEN] = { op_seen, true },
 	[OP_SEEN_EXPIRE] = { op_seen_expire, false },
-	[OP_TOKEN_NEW] = { op_token_new, true },
-	[OP_TOKEN_USE] = { op_token_use, false },
-	[OP_TOKEN_DEL] = { op_token_del, false },
+	[OP_STATUS_NEW] = { op_status_new, true },
+	[OP_STATUS_DELIVERED] = { op_status_delivered, false },
+	[OP_STATUS_RECEIVED] = { op_status_received, false },
+	[OP_STATUS_DISPLAYED] = { op_status_displayed, false },
+	[OP_STATUS_EXPIRE] = { op_status_expire, false },
 	[OP_IDS] = { op_ids, false },
 };
 

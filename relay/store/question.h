@@ -13,7 +13,7 @@
 #include "relay/store/archive.h"
 #include "relay/store/db.h"
 #include "relay/store/read.h"
-#include "relay/store/token.h"
+#include "relay/store/status.h"
 
 struct arena;
 struct question_kind;
@@ -31,7 +31,7 @@ union question_fn {
 	read_archive_fn *archive;
 	read_archive_ends_fn *archive_ends;
 	read_archive_over_fn *archive_over;
-	read_tokens_fn *tokens;
+	read_status_fn *status;
 };
 
 /* A growing row of results. */
@@ -58,7 +58,6 @@ struct question {
 	struct account_view view;
 	int64_t count, bytes;
 	struct archive_page page;
-	struct token_rows tokens;
 };
 
 /* read.c: made, then given to the reader's thread or answered at once. */
@@ -85,11 +84,11 @@ extern const struct question_kind ask_archive_over;
 extern const struct question_kind ask_keys;
 extern const struct question_kind ask_pending;
 extern const struct question_kind ask_pending_count;
+extern const struct question_kind ask_counter;
 extern const struct question_kind ask_items;
 extern const struct question_kind ask_last_items;
 extern const struct question_kind ask_accounts;
 extern const struct question_kind ask_invites;
 extern const struct question_kind ask_reports;
-extern const struct question_kind ask_tokens;
 
 #endif

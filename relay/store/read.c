@@ -109,6 +109,12 @@ read_pending_count(struct store *store, const char *node, read_count_fn *fn, voi
 }
 
 void
+read_counter(struct store *store, const char *node, const char *id, read_count_fn *fn, void *arg)
+{
+	question_ask(store, question_new(&ask_counter, (union question_fn){ .count = fn }, arg, node, id));
+}
+
+void
 read_items(struct store *store, const char *node, const char *pubsub_node, const char *item, size_t limit,
 	   read_items_fn *fn, void *arg)
 {

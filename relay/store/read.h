@@ -27,6 +27,7 @@ struct account_view {
 	bool exists;
 	struct account_row account;
 	int64_t roster_version;
+	const char *avatar;      /* OP_ACCOUNT_AVATAR; NULL: none */
 	int64_t left;            /* OP_ACCOUNT_LEFT; 0: never */
 	const char *left_status; /* NULL: none */
 	const char *const *blocks; /* OP_BLOCK, sorted */
@@ -80,6 +81,8 @@ void read_pending(struct store *store, const char *node, int64_t after, size_t l
 void read_pending_device(struct store *store, const char *node, const char *resource, int64_t after, size_t limit,
     read_messages_fn *fn, void *arg);
 void read_pending_count(struct store *store, const char *node, read_count_fn *fn, void *arg);
+/* What OP_COUNTER wrote last for that stream of this account; count -1: nothing. */
+void read_counter(struct store *store, const char *node, const char *id, read_count_fn *fn, void *arg);
 /* Items of one node, newest first, at most limit; item non-NULL: only that one. Once the bodies have passed
  * READ_ITEMS_BYTES, the rows that follow have body NULL and no publisher: only their names are told. */
 enum { READ_ITEMS_BYTES = 512 * 1024 };

@@ -108,14 +108,30 @@ static const char third[] =
     "ALTER TABLE account ADD COLUMN gone_status TEXT;"
     "PRAGMA user_version = 3;";
 
-/* What clients log in with instead of a password (token.h): place 0 the current one, 1 the new one. */
+/* Where each message of our users is (status.h). change: rises with every change in an account, `latest` is its highest.
+   The table of the first step was never written to. */
 static const char fourth[] =
-    "CREATE TABLE token (account INTEGER NOT NULL, client TEXT NOT NULL, place INTEGER NOT NULL,"
-    " mechanism TEXT NOT NULL, text TEXT NOT NULL, issued INTEGER NOT NULL, expires INTEGER NOT NULL,"
-    " count INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, client, place)) WITHOUT ROWID;"
+    "DROP TABLE status;"
+    "CREATE TABLE status (id INTEGER PRIMARY KEY, account INTEGER NOT NULL, change INTEGER NOT NULL,"
+    " peer INTEGER NOT NULL, origin TEXT, accepted INTEGER NOT NULL, delivered INTEGER NOT NULL DEFAULT 0,"
+    " displayed INTEGER NOT NULL DEFAULT 0);"
+    "CREATE UNIQUE INDEX status_change_order ON status (account, change);"
+    "CREATE INDEX status_origin ON status (account, origin);"
+    "CREATE TABLE status_change (account INTEGER PRIMARY KEY, latest INTEGER NOT NULL);"
     "PRAGMA user_version = 4;";
 
-static const char *const steps[] = { first, second, third, fourth };
+/* avatar: "SHA-1 type" of the picture that the account shows, NULL: none. */
+static const char fifth[] =
+    "ALTER TABLE account ADD COLUMN avatar TEXT;"
+    "PRAGMA user_version = 5;";
+
+/* How many stanzas of a resumable stream were handled with the last message of it (XEP-0198); time: when. */
+static const char sixth[] =
+    "CREATE TABLE counter (account INTEGER NOT NULL, id TEXT NOT NULL, h INTEGER NOT NULL, time INTEGER NOT NULL,"
+    " PRIMARY KEY (account, id)) WITHOUT ROWID;"
+    "PRAGMA user_version = 6;";
+
+static const char *const steps[] = { first, second, third, fourth, fifth, sixth };
 
 int64_t
 schema_version(void)

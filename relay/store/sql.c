@@ -19,6 +19,10 @@
 	" EXISTS (SELECT 1 FROM pending p WHERE p.account = b.account AND p.id = b.id)"                      \
 	" FROM box b JOIN msg m ON m.id = b.id JOIN jid f ON f.id = m.sender JOIN jid t ON t.id = m.recipient"
 
+#define STATUS_ROWS                                                                                          \
+	"SELECT s.id, s.change, a.node, j.text, s.origin, s.accepted, s.delivered, s.displayed"              \
+	" FROM status s JOIN account a ON a.id = s.account JOIN jid j ON j.id = s.peer"
+
 static const char *const texts[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_BEGIN_READ] = "BEGIN",
@@ -64,6 +68,14 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_DEVICE_DONE] = "SELECT id FROM pending WHERE account = ?1 AND id <= (SELECT min(upto) FROM device"
 			    " WHERE account = ?1 AND seen >= ?2) LIMIT 1",
 
+	[SQL_COUNTER_SET] = "UPDATE counter SET h = ?3, time = ?4"
+			    " WHERE account = (SELECT id FROM account WHERE node = ?1) AND id = ?2",
+	[SQL_COUNTER_NEW] = "INSERT INTO counter (account, id, h, time) VALUES (?1, ?2, ?3, ?4)",
+	[SQL_COUNTER_TRIM] = "DELETE FROM counter WHERE account = ?1 AND id <> ?2 AND id NOT IN (SELECT id FROM counter"
+			     " WHERE account = ?1 AND id <> ?2 ORDER BY time DESC LIMIT ?3)",
+	[SQL_COUNTER_EXPIRE] = "DELETE FROM counter WHERE (account, id) IN"
+			       " (SELECT account, id FROM counter WHERE time < ?1 LIMIT 500)",
+
 	[SQL_ACCOUNT_FIND] = "SELECT id FROM account WHERE node = ?1",
 	[SQL_ACCOUNT_NEW] = "INSERT INTO account (node, created, roster_version, " KEYS ")"
 			    " VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (node) DO NOTHING",
@@ -72,6 +84,7 @@ static const char *const texts[SQL_COUNT] = {
 	    " stored_sha256 = ?6, server_sha256 = ?7 WHERE node = ?1",
 	[SQL_ACCOUNT_ARCHIVE] = "UPDATE account SET archive = ?2 WHERE node = ?1",
 	[SQL_ACCOUNT_SEEN] = "UPDATE account SET last = ?2 WHERE node = ?1",
+	[SQL_ACCOUNT_AVATAR] = "UPDATE account SET avatar = ?2 WHERE node = ?1",
 	[SQL_ACCOUNT_LEFT] = "UPDATE account SET gone = ?2, gone_status = ?3 WHERE node = ?1",
 	[SQL_BLOCK_NEW] = "INSERT INTO block (account, jid) VALUES (?1, ?2) ON CONFLICT (account, jid) DO NOTHING",
 	[SQL_BLOCK_END] = "DELETE FROM block WHERE account = ?1 AND jid = ?2",
@@ -116,23 +129,28 @@ static const char *const texts[SQL_COUNT] = {
 	    "DELETE FROM seen WHERE key IN"
 	    " (SELECT key FROM seen WHERE expires > 0 AND expires <= ?1 ORDER BY expires LIMIT 500)",
 
-	[SQL_TOKEN_KEYS] = "SELECT stored_sha256 FROM account WHERE id = ?1",
-	[SQL_TOKEN_EXPIRE] = "DELETE FROM token WHERE account = ?1 AND expires <= ?2",
-	[SQL_TOKEN_NEW] = "INSERT INTO token (account, client, place, mechanism, text, issued, expires)"
-			  " VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6) ON CONFLICT (account, client, place)"
-			  " DO UPDATE SET mechanism = ?3, text = ?4, issued = ?5, expires = ?6, count = 0",
-	[SQL_TOKEN_TRIM] =
-	    "DELETE FROM token WHERE account = ?1 AND client NOT IN (SELECT client FROM token WHERE account = ?1"
-	    " GROUP BY client ORDER BY max(issued) DESC, client LIMIT ?2)",
-	[SQL_TOKEN_COUNT] =
-	    "UPDATE token SET count = max(count, ?4) WHERE account = ?1 AND client = ?2 AND text = ?3"
-	    " AND expires > ?5 AND (?4 = 0 OR count < ?4)",
-	/* The current one ends when the new one is the one used. */
-	[SQL_TOKEN_OLD] = "DELETE FROM token WHERE account = ?1 AND client = ?2 AND place = 0 AND EXISTS"
-			  " (SELECT 1 FROM token n WHERE n.account = ?1 AND n.client = ?2 AND n.place = 1 AND n.text = ?3)",
-	[SQL_TOKEN_MOVE] = "UPDATE token SET place = 0 WHERE account = ?1 AND client = ?2 AND place = 1 AND NOT EXISTS"
-			   " (SELECT 1 FROM token o WHERE o.account = ?1 AND o.client = ?2 AND o.place = 0)",
-	[SQL_TOKEN_END] = "DELETE FROM token WHERE account = ?1 AND (?2 IS NULL OR client = ?2)",
+	/* The first number of an account is the time: one that is made again does not begin with an earlier one's. */
+	[SQL_STATUS_CHANGE] = "INSERT INTO status_change (account, latest) VALUES (?1, ?2)"
+			      " ON CONFLICT (account) DO UPDATE SET latest = latest + 1 RETURNING latest",
+	[SQL_STATUS_NEW] = "INSERT INTO status (id, account, change, peer, origin, accepted)"
+			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
+	[SQL_STATUS_TRIM] = "DELETE FROM status WHERE account = ?1 AND change <= ?2",
+	[SQL_STATUS_UNDELIVERED] = "SELECT account FROM status WHERE id = ?1 AND delivered = 0",
+	[SQL_STATUS_ALLOWED] = "SELECT 1 FROM msg m JOIN roster r ON r.contact = m.sender"
+			       " WHERE m.id = ?1 AND r.account = ?2 AND (r.flags & 2) <> 0",
+	[SQL_STATUS_DELIVERED] = "UPDATE status SET delivered = ?2, change = ?3 WHERE id = ?1",
+	[SQL_STATUS_DISPLAYED] = "UPDATE status SET displayed = ?2, change = ?3 WHERE id = ?1",
+	[SQL_STATUS_FIND_UNDELIVERED] = "SELECT id FROM status WHERE account = ?1 AND origin = ?2 AND peer = ?3"
+					" AND delivered = 0 ORDER BY id DESC LIMIT 1",
+	[SQL_STATUS_FIND_UNSEEN] = "SELECT id FROM status WHERE account = ?1 AND origin = ?2 AND peer = ?3"
+				   " AND displayed = 0 ORDER BY id DESC LIMIT 1",
+	[SQL_STATUS_EXPIRE] =
+	    "DELETE FROM status WHERE id IN (SELECT id FROM status ORDER BY id LIMIT 500) AND accepted <= ?1",
+	[SQL_READ_STATUS_SINCE] = STATUS_ROWS " WHERE s.account = (SELECT id FROM account WHERE node = ?1)"
+					      " AND s.change > ?2 ORDER BY s.change LIMIT ?3",
+	[SQL_READ_STATUS_ORIGIN] = STATUS_ROWS " WHERE s.account = (SELECT id FROM account WHERE node = ?1)"
+					       " AND s.origin = ?2 ORDER BY s.id DESC LIMIT 1",
+	[SQL_READ_STATUS_OF] = STATUS_ROWS " WHERE s.id = ?1",
 
 	[SQL_GONE_FIND] = "SELECT id FROM account WHERE node IS NULL LIMIT ?1",
 	[SQL_GONE_BOX] = "SELECT id FROM box WHERE account = ?1 LIMIT 1",
@@ -144,16 +162,17 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_GONE_NODE_END] = "DELETE FROM node WHERE id = ?1",
 	[SQL_GONE_ROSTER] = "DELETE FROM roster WHERE account = ?1",
 	[SQL_GONE_DEVICE] = "DELETE FROM device WHERE account = ?1",
-	[SQL_GONE_STATUS] = "DELETE FROM status WHERE account = ?1",
+	[SQL_GONE_STATUS] = "DELETE FROM status WHERE id IN (SELECT id FROM status WHERE account = ?1 LIMIT 200)",
+	[SQL_GONE_STATUS_CHANGE] = "DELETE FROM status_change WHERE account = ?1",
+	[SQL_GONE_COUNTER] = "DELETE FROM counter WHERE account = ?1",
 	[SQL_GONE_USAGE] = "DELETE FROM usage WHERE account = ?1",
-	[SQL_GONE_TOKEN] = "DELETE FROM token WHERE account = ?1",
 	[SQL_GONE_END] = "DELETE FROM account WHERE id = ?1 AND node IS NULL",
 
 	[SQL_FREE_PAGES] = "PRAGMA freelist_count",
 	[SQL_FREE_SLICE] = "PRAGMA incremental_vacuum(100)",
 
 	[SQL_READ_ACCOUNT] = "SELECT id, created, last, roster_version, (SELECT count(*) FROM pending p "
-			     "WHERE p.account = a.id), " KEYS ", archive, gone, gone_status FROM account a WHERE node = ?1",
+			     "WHERE p.account = a.id), " KEYS ", archive, gone, gone_status, avatar FROM account a WHERE node = ?1",
 	/* Nothing that grows with what the account holds: this is asked by strangers, and takes as long for all. */
 	[SQL_READ_KEYS] = "SELECT " KEYS " FROM account WHERE node = ?1",
 	[SQL_READ_SOME_NODE] = "SELECT node FROM account WHERE node IS NOT NULL ORDER BY id LIMIT 1",
@@ -172,6 +191,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_READ_PENDING_COUNT] =
 	    "SELECT count(*), coalesce(sum(length(m.body)), 0) FROM pending p JOIN msg m ON m.id = p.id"
 	    " WHERE p.account = (SELECT id FROM account WHERE node = ?1)",
+	[SQL_READ_COUNTER] = "SELECT h FROM counter WHERE account = (SELECT id FROM account WHERE node = ?1) AND id = ?2",
 	/* An archive's rows between two ids and two times, onwards or back, of all or with one. */
 	[SQL_READ_BOX] = BOX_ROWS BOX_ALL BOX_RANGE " ORDER BY b.id LIMIT ?6",
 	[SQL_READ_BOX_BACK] = BOX_ROWS BOX_ALL BOX_RANGE " ORDER BY b.id DESC LIMIT ?6",
@@ -207,9 +227,6 @@ static const char *const texts[SQL_COUNT] = {
 	    " FROM account a WHERE node IS NOT NULL ORDER BY node",
 	[SQL_READ_INVITE] = "SELECT token, node, created, expires, used FROM invite WHERE token = ?1",
 	[SQL_READ_INVITES] = "SELECT token, node, created, expires, used FROM invite ORDER BY created, token",
-
-	[SQL_READ_TOKENS] = "SELECT t.place, t.mechanism, t.text, t.issued, t.expires, t.count FROM account a"
-			    " LEFT JOIN token t ON t.account = a.id AND t.client = ?2 WHERE a.node = ?1",
 
 	[SQL_COPY] = "VACUUM INTO ?1",
 };

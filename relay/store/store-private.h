@@ -36,6 +36,7 @@ struct txn {
 	struct store *store;
 	struct txn_op *first, **last;
 	size_t ops, bytes;
+	bool counts;  /* has an OP_COUNTER */
 	bool grows;   /* needs room: refused while the disk is full */
 	bool decided; /* result holds already, before the commit */
 	enum txn_result result;
@@ -58,15 +59,23 @@ void txn_list_finish(struct txn_list *list);
 /* Ids rise with time but for so much: a message that is older than the one before it by more sets meta "stepped". */
 #define CLOCK_SPARE_MS (3600 * INT64_C(1000))
 /* Takes a block of op.id message ids. Ours alone, behind the public kinds. */
-enum { OP_IDS = OP_TOKEN_DEL + 1 };
+enum { OP_IDS = OP_STATUS_EXPIRE + 1 };
 bool op_grows(enum op_kind kind);
 enum db_result op_apply(struct db *db, struct txn_op *op);
-/* token.c */
-enum db_result op_token_new(struct db *db, struct txn_op *own);
-enum db_result op_token_use(struct db *db, struct txn_op *own);
-enum db_result op_token_del(struct db *db, struct txn_op *own);
 /* One message row less refers to it; gone with the last. */
 enum db_result op_message_drop(struct db *db, int64_t id);
+enum db_result op_jid_intern(struct db *db, const char *text, size_t len, int64_t *id_r);
+/* status.c. op_delivered: a device of `recipient` (account id) has confirmed it; before the message may go. */
+enum db_result op_delivered(struct db *db, int64_t recipient, int64_t id, int64_t time);
+enum db_result op_status_new(struct db *db, struct txn_op *op);
+enum db_result op_status_delivered(struct db *db, struct txn_op *op);
+enum db_result op_status_received(struct db *db, struct txn_op *op);
+enum db_result op_status_displayed(struct db *db, struct txn_op *op);
+enum db_result op_status_expire(struct db *db, struct txn_op *op);
+
+/* counter.c: the last OP_COUNTER of each stream in these transactions, but not of those that have failed. */
+enum db_result counters_write(struct db *db, const struct txn *first);
+enum db_result op_counter_expire(struct db *db, struct txn_op *own);
 
 /* ---- the reserve: room for deletions and acknowledgements on a full disk */
 enum { RESERVE_BYTES = 4 << 20 };

@@ -113,6 +113,7 @@ txn_add(struct txn *txn, const struct op *op)
 	txn->last = &own->next;
 	txn->ops++;
 	txn->bytes += sizeof *own + len;
+	txn->counts = txn->counts || op->kind == OP_COUNTER;
 	txn->grows = txn->grows || op_grows(op->kind);
 }
 

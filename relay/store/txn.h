@@ -33,15 +33,19 @@ enum op_kind {
 	OP_BOX_EXPIRE, /* at most 200 of the oldest leave the archive of this account: those older than `time`
 			  (0: none), and more while it holds more than `most` bytes (0: no limit) */
 	OP_PENDING,       /* the message waits in the mailbox of this account; conflict as above */
-	OP_PENDING_CLEAR, /* acknowledged: gone from the mailbox; nothing when it was not there */
+	OP_PENDING_CLEAR, /* acknowledged (at `time`, 0: given up): gone from the mailbox; nothing when it was not there */
 	OP_DEVICE_SEEN,   /* mailbox = device: the resource `item` is there at `time`; the 20 seen last are remembered */
 	OP_DEVICE_ACK,    /* that resource has confirmed all rows up to `id`; rows that each device seen since `expires`
 			     has confirmed leave the mailbox, at most 1,000 at a time */
+	OP_COUNTER,        /* XEP-0198: of the account's stream with the resumption id `item`, `id` stanzas are handled at
+			      `time`; of a batch's the last is written */
+	OP_COUNTER_EXPIRE, /* forget at most 500 of those last written before `time` */
 	OP_ACCOUNT_NEW,   /* conflict: exists */
 	OP_ACCOUNT_KEYS,  /* new password's SCRAM keys; conflict: no such account */
 	OP_ACCOUNT_ARCHIVE, /* config: what it wants archived, opaque; conflict: no such account */
 	OP_ACCOUNT_DEL,   /* with everything it owns; conflict: no such account */
 	OP_ACCOUNT_SEEN,  /* last login */
+	OP_ACCOUNT_AVATAR, /* config: "SHA-1 type" of what it shows, NULL: nothing */
 	OP_ACCOUNT_LEFT,  /* its last session ended at `time`, with `config` as its status (NULL: none) */
 	OP_BLOCK,         /* peer: JID text that the account wants nothing from; nothing when it is there. Conflict: no such account */
 	OP_UNBLOCK,       /* peer NULL: all of them */
@@ -64,11 +68,13 @@ enum op_kind {
 	OP_SEEN,        /* a deduplication key; conflict: already there and not expired at op.time */
 	OP_SEEN_EXPIRE, /* forget at most 500 keys that expired by op.time; when that is safe is for the
 			   caller to know */
-	OP_TOKEN_NEW, /* store/token.h: `token` for the client `item` and the mechanism `config` until `expires`, into its
-			 new place; keys: those it has logged in by, or NULL. Conflict: no such account, other keys */
-	OP_TOKEN_USE, /* `token` of the client `item` was used at `time`, with count `most` (0: none): it becomes the current
-			 one, those before it end. Conflict: not there, expired, count not above the last */
-	OP_TOKEN_DEL, /* tokens of the client `item` end; NULL: of all */
+	/* status.h; all of them: nothing to do when there is no such account or record */
+	OP_STATUS_NEW,       /* message `id` of this account to `peer`, `item` its own name for it (NULL: none) */
+	OP_STATUS_DELIVERED, /* message `id` was confirmed by a device of this account, its recipient; OP_PENDING_CLEAR
+				(with `time`) says so itself */
+	OP_STATUS_RECEIVED,  /* `peer` says that what this account called `item` has come */
+	OP_STATUS_DISPLAYED, /* and was displayed */
+	OP_STATUS_EXPIRE,    /* forget at most 500 of the oldest, accepted by op.time */
 };
 
 struct scram_keys { /* RFC 5802: never the password */
@@ -113,7 +119,7 @@ struct op {
 	int max_items;           /* OP_ITEM_SET: how many to keep; 0: all */
 	const struct roster_row *roster;
 	const struct scram_keys *keys;
-	const char *token;  /* invite; token */
+	const char *token;  /* invite */
 	const uint8_t *key; /* seen: 32 bytes */
 };
 

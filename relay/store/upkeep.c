@@ -78,14 +78,18 @@ clear_account(struct db *db, int64_t account)
 		result = clear_references(db, account, SQL_GONE_PENDING, SQL_PENDING_END, &left);
 	if (result == DB_OK && !left)
 		result = clear_nodes(db, account, &left);
+	if (result == DB_OK && !left) {
+		result = db_run(db, SQL_GONE_STATUS, v_int(account));
+		left = result == DB_OK && db_changes(db) > 0;
+	}
 	if (result != DB_OK || left)
 		return result;
 	if ((result = db_run(db, SQL_GONE_ROSTER, v_int(account))) != DB_OK ||
 	    (result = db_run(db, SQL_BLOCK_NONE, v_int(account))) != DB_OK ||
 	    (result = db_run(db, SQL_GONE_DEVICE, v_int(account))) != DB_OK ||
-	    (result = db_run(db, SQL_GONE_STATUS, v_int(account))) != DB_OK ||
-	    (result = db_run(db, SQL_GONE_USAGE, v_int(account))) != DB_OK ||
-	    (result = db_run(db, SQL_GONE_TOKEN, v_int(account))) != DB_OK)
+	    (result = db_run(db, SQL_GONE_STATUS_CHANGE, v_int(account))) != DB_OK ||
+	    (result = db_run(db, SQL_GONE_COUNTER, v_int(account))) != DB_OK ||
+	    (result = db_run(db, SQL_GONE_USAGE, v_int(account))) != DB_OK)
 		return result;
 	return db_run(db, SQL_GONE_END, v_int(account));
 }

@@ -4,14 +4,15 @@
  *   READY --connection lost--> AWAY --<resume/> on another stream--> that one is READY with the session, this one CLOSED
  *                                   --time over, or too much kept--> CLOSED
  *
- * The stream whose connection is lost stays as the place where its session is: it counts and keeps what is sent to it. A new
- * stream of the same account that knows the id takes over its session, its order of stanzas and its numbers. An old connection
- * that is still open is closed with conflict; of two that race, the later one has it.
+ * The stream whose connection is lost stays as the place where its session is: it keeps what is sent to it (resume_kept.c). A
+ * new stream of the same account that knows the id takes over its session, its order of stanzas and its numbers, once all that
+ * the old one had taken is handled. An old connection that is still open is closed with conflict; of several that race, the one
+ * that asked last has it. A session that was begun with another password than the present one cannot be taken up (attack M7).
  *
- * Kept are the stanzas that are not mailbox rows, until they are acknowledged: at most 256 KiB a session and 64 MiB in all. Beyond
- * that the session cannot be taken up until the client has acknowledged what is missing; its messages are in the mailbox in any
- * case. Never: kept across a restart of the relay.
- * DIAGNOSTICS: <failed/> with item-not-found (with h when the session is known), bad-request, unexpected-request;
+ * What cannot be taken up any more is answered with h, so that the client knows what it need not send again: from the old
+ * stream, which takes nothing further, or from the store, where each message's place is written with it and the last one at
+ * the session's end. Never: kept across a restart of the relay, but for that number.
+ * DIAGNOSTICS: <failed/> with item-not-found (with h when the session was this account's), bad-request, unexpected-request;
  * handled-count-too-high.
  */
 #include "config.h"
@@ -19,157 +20,41 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "proto/arena.h"
 #include "proto/mem.h"
 #include "proto/ns.h"
 #include "proto/xml.h"
 #include "proto/xmlin.h"
+#include "relay/net/clock.h"
 #include "relay/net/io.h"
+#include "relay/store/read.h"
+#include "relay/store/txn.h"
 #include "relay/stream/smacks-private.h"
 #include "relay/stream/stream-private.h"
 
-enum {
-	KEPT_MOST = 256 * 1024, /* bytes; design 3.2 */
-	KEPT_ALL_MOST = 64 * 1024 * 1024,
-	ASK_BYTES = 16 * 1024, /* kept behind the last <r/> */
-	ASK_AFTER = 5 * 1000,  /* ms */
-};
-
-struct kept {
-	struct kept *next;
-	uint64_t number;
-	size_t len;
-	char bytes[];
-};
-
-/* ---- keeping ---- */
-
-static void
-drop_first(struct stream *stream, struct smacks *smacks)
-{
-	struct kept *kept = smacks->first;
-	size_t size = sizeof *kept + kept->len;
-
-	smacks->first = kept->next;
-	if (smacks->first == NULL)
-		smacks->last = &smacks->first;
-	smacks->bytes -= size;
-	stream_shared(stream->host)->kept -= size;
-	free(kept);
-}
-
-void
-resume_forget(struct stream *stream, struct smacks *smacks)
-{
-	while (smacks->first != NULL)
-		drop_first(stream, smacks);
-	smacks->unasked = 0;
-}
-
-void
-resume_acked(struct stream *stream)
-{
-	struct smacks *smacks = stream->smacks;
-
-	while (smacks->first != NULL && smacks->first->number <= smacks->count.acked)
-		drop_first(stream, smacks);
-	if (smacks->first == NULL)
-		stream_set_deadline(stream, DEADLINE_ASK, -1);
-	else if (stream->state == STATE_READY && stream->at[DEADLINE_ASK] == 0)
-		stream_set_deadline(stream, DEADLINE_ASK, ASK_AFTER);
-}
-
-static void
-give_up(struct stream *stream)
-{
-	struct smacks *smacks = stream->smacks;
-
-	resume_forget(stream, smacks);
-	smacks->lost = smacks->count.sent;
-	if (stream->state != STATE_AWAY)
-		return;
-	log_info(&stream->log, "closed: too much to keep for when it comes back");
-	stream_drop(stream);
-}
-
-static void
-ask(struct stream *stream)
-{
-	stream->smacks->unasked = 0;
-	stream_set_deadline(stream, DEADLINE_ASK, -1);
-	stream_ask(stream);
-}
-
-void
-resume_keep(struct stream *stream, const char *bytes, size_t len)
-{
-	struct smacks *smacks = stream->smacks;
-	size_t *all = &stream_shared(stream->host)->kept, size = sizeof(struct kept) + len;
-	struct kept *kept;
-
-	if (smacks == NULL || smacks->id[0] == '\0' || (stream->state != STATE_READY && stream->state != STATE_AWAY))
-		return;
-	if (smacks->bytes + size > KEPT_MOST || *all + size > KEPT_ALL_MOST) {
-		give_up(stream);
-		return;
-	}
-	kept = xmalloc(size);
-	kept->next = NULL;
-	kept->number = smacks->count.sent;
-	kept->len = len;
-	memcpy(kept->bytes, bytes, len);
-	*smacks->last = kept;
-	smacks->last = &kept->next;
-	smacks->bytes += size;
-	smacks->unasked += size;
-	*all += size;
-	if (stream->state == STATE_AWAY)
-		return;
-	if (smacks->unasked >= ASK_BYTES)
-		stream->want_ask = true; /* behind it, not ahead */
-	else if (stream->at[DEADLINE_ASK] == 0)
-		stream_set_deadline(stream, DEADLINE_ASK, ASK_AFTER);
-}
-
-void
-resume_sent(struct stream *stream)
-{
-	if (!stream->want_ask)
-		return;
-	stream->want_ask = false;
-	if (stream->state == STATE_READY)
-		ask(stream);
-}
-
-void
-resume_waited(struct stream *stream)
-{
-	if (stream->state == STATE_READY && stream->smacks != NULL && stream->smacks->first != NULL)
-		ask(stream);
-}
-
 /* ---- away ---- */
 
-static bool
-is_resumable(const struct stream *stream)
+static int64_t
+may_be_away(const struct stream *stream)
 {
-	const struct smacks *smacks = stream->smacks;
+	int64_t most = stream->smacks->most;
 
-	return smacks != NULL && smacks->id[0] != '\0' && smacks->count.acked >= smacks->lost;
+	return most < stream->host->resume ? most : stream->host->resume;
 }
 
 bool
 resume_away(struct stream *stream)
 {
-	if (stream->state != STATE_READY || stream->peer_closed || stream->stopping || !is_resumable(stream) ||
-	    stream->host->resume <= 0)
+	const struct smacks *smacks = stream->smacks;
+
+	if (stream->state != STATE_READY || stream->peer_closed || stream->stopping || smacks == NULL ||
+	    smacks->id[0] == '\0' || !kept_complete(smacks) || may_be_away(stream) <= 0)
 		return false;
-	log_info(&stream->log, "away: may come back within %" PRId64 " s", stream->host->resume);
+	log_info(&stream->log, "away: may come back within %" PRId64 " s", may_be_away(stream));
 	io_free(&stream->io);
 	stream_enter(stream, STATE_AWAY);
 	for (int i = 0; i < STREAM_DEADLINES; i++)
 		stream->at[i] = 0;
-	stream_set_deadline(stream, DEADLINE_PHASE, stream->host->resume * 1000);
+	stream_set_deadline(stream, DEADLINE_PHASE, may_be_away(stream) * 1000);
 	if (stream->on_gone != NULL)
 		stream->on_gone(stream->gone_arg, stream->peer); /* the listener counts connections */
 	stream->on_gone = NULL;
@@ -185,29 +70,92 @@ stream_is_away(const struct stream *stream)
 	return stream->state == STATE_AWAY;
 }
 
+/* ---- the number that outlives it ---- */
+
+/* This slot is the newest: the next is only made when it is decided. */
+bool
+slot_counter(struct slot *slot, const char **id_r, uint32_t *h_r)
+{
+	const struct stream *stream = slot_stream(slot);
+	const struct smacks *smacks = stream == NULL ? NULL : stream->smacks;
+	size_t unhandled = stream == NULL || stream->fifo == NULL ? 0 : fifo_unhandled(stream->fifo);
+
+	if (smacks == NULL || smacks->id[0] == '\0' || smacks->before >= unhandled)
+		return false;
+	*id_r = smacks->id;
+	*h_r = smacks->count.handled + (uint32_t)(unhandled - smacks->before);
+	return true;
+}
+
+static void
+write_counter(const struct stream *stream)
+{
+	const struct smacks *smacks = stream->smacks;
+	struct txn *txn;
+
+	/* A clean end is an end (section 7): nobody will ask. */
+	if (stream->peer_closed || smacks->count.handled == 0 || fifo_unhandled(stream->fifo) > 0)
+		return;
+	txn = txn_new(stream->host->store);
+	txn_add(txn, &(struct op){ .kind = OP_COUNTER,
+	                 .account = stream->node,
+	                 .item = smacks->id,
+	                 .id = smacks->count.handled,
+	                 .time = now_wall() });
+	txn_submit(&txn, NULL, NULL);
+}
+
+void
+resume_lost(struct stream *stream)
+{
+	const struct smacks *smacks = stream->smacks;
+
+	if (smacks == NULL || smacks->id[0] == '\0')
+		return;
+	for (const struct kept *kept = smacks->first; kept != NULL; kept = kept->next)
+		stream->host->owner->lost(stream->session, kept->bytes, kept->len);
+	write_counter(stream);
+}
+
 /* ---- coming back ---- */
 
 void
-resume_enabled(struct stream *stream, struct arena *arena, struct xml *enabled)
+resume_enabled(struct stream *stream, const struct xml *element)
 {
 	struct smacks *smacks = stream->smacks;
+	struct buf out = { .data = NULL };
+	uint32_t wanted; /* section 3: 'max' */
 
 	random_id(smacks->id);
-	xml_set(arena, enabled, "resume", "true");
-	xml_set(arena, enabled, "id", smacks->id);
-	xml_setf(arena, enabled, "max", "%" PRId64, stream->host->resume);
+	smacks->password = stream->password;
+	smacks->most = stream->host->resume;
+	if (smacks_parse_h(xml_attr(element, "max"), &wanted) && wanted > 0 && wanted < smacks->most)
+		smacks->most = wanted;
+	buf_printf(&out, "<enabled xmlns='" NS_SM "' resume='true' id='%s' max='%" PRId64 "'/>", smacks->id,
+	    smacks->most);
+	stream_write(stream, out.data, out.len);
+	buf_free(&out);
 }
 
-/* The same account's (attack M1). */
+/* The same account's (attack M1): the ids of others are not even looked at. */
 static struct stream *
 find(const struct stream *stream, const char *id)
 {
 	for (struct stream *at = stream->host->streams; at != NULL; at = at->next)
 		if ((at->state == STATE_READY || at->state == STATE_AWAY) && at->smacks != NULL &&
-		    at->smacks->id[0] != '\0' && same_secret(at->smacks->id, id, ID_LEN) &&
-		    strcmp(at->node, stream->node) == 0)
+		    at->smacks->id[0] != '\0' && strcmp(at->node, stream->node) == 0 &&
+		    same_secret(at->smacks->id, id, ID_LEN))
 			return at;
 	return NULL;
+}
+
+static void
+end_old(struct stream *old)
+{
+	if (old->state == STATE_AWAY)
+		stream_drop(old);
+	else
+		stream_close(old, STREAM_CONFLICT, "The session goes on elsewhere.");
 }
 
 /* Session, order and numbers move to this stream; the old one ends. */
@@ -226,46 +174,68 @@ take_over(struct stream *stream, struct stream *old)
 	old->holds = 0;
 	stream_who(stream, xstrdup(old->who));
 	stream_enter(stream, STATE_READY);
-	if (old->state == STATE_AWAY)
-		stream_drop(old);
-	else
-		stream_close(old, STREAM_CONFLICT, "The session goes on elsewhere.");
-}
-
-/* What the client lacks gets numbers behind what it has: the mailbox's rows among them come anew, by themselves. */
-static void
-send_again(struct stream *stream)
-{
-	struct smacks *smacks = stream->smacks;
-	struct kept *kept;
-
-	smacks->count.sent = smacks->count.acked;
-	for (kept = smacks->first; kept != NULL; kept = kept->next) {
-		kept->number = ++smacks->count.sent;
-		stream_write(stream, kept->bytes, kept->len);
-	}
-	smacks->lost = 0;
-	if (smacks->first != NULL)
-		ask(stream);
+	end_old(old);
 }
 
 static void
 resumed(struct stream *stream, struct stream *old)
 {
-	struct arena *arena = arena_new();
-	struct xml *element = xml_new(arena, "resumed", NS_SM);
+	struct buf out = { .data = NULL };
 	uint64_t upto;
 
 	take_over(stream, old);
-	xml_set(arena, element, "previd", stream->smacks->id);
-	xml_setf(arena, element, "h", "%" PRIu32, stream->smacks->count.handled);
-	smacks_tell(stream, element);
-	arena_free(&arena);
+	buf_printf(&out, "<resumed xmlns='" NS_SM "' previd='%s' h='%" PRIu32 "'/>", stream->smacks->id,
+	    stream->smacks->count.handled);
+	stream_write(stream, out.data, out.len);
+	buf_free(&out);
 	log_info(&stream->log, "resumed");
 	upto = stream->smacks->count.acked;
-	resume_acked(stream);
-	send_again(stream);
+	kept_acked(stream);
+	kept_again(stream->smacks);
 	stream->host->owner->resumed(stream->session, stream, upto);
+}
+
+/* It ends here: what it has handled is told, and nothing more will be. */
+static void
+not_resumed(struct stream *stream, struct stream *old)
+{
+	uint32_t h = old->smacks->count.handled;
+
+	stream->host->owner->acked(old->session, old->smacks->count.acked);
+	end_old(old);
+	smacks_refuse(stream, "item-not-found", &h);
+}
+
+struct lookup {
+	struct stream *stream; /* NULL: gone meanwhile */
+};
+
+static void
+looked_up(void *arg, bool failed, int64_t count, int64_t bytes)
+{
+	struct lookup *lookup = arg;
+	struct stream *stream = lookup->stream;
+	uint32_t h = (uint32_t)count;
+
+	(void)bytes;
+	free(lookup);
+	if (stream == NULL)
+		return;
+	stream->lookup = NULL;
+	stream->resuming[0] = '\0';
+	if (stream->state == STATE_BIND)
+		smacks_refuse(stream, "item-not-found", failed || count < 0 ? NULL : &h);
+	stream_later(stream);
+}
+
+static void
+look_up(struct stream *stream)
+{
+	struct lookup *lookup = xcalloc(1, sizeof *lookup);
+
+	lookup->stream = stream;
+	stream->lookup = lookup;
+	read_counter(stream->host->store, stream->node, stream->resuming, looked_up, lookup);
 }
 
 /* h must count all that the old stream had taken: it waits until that is handled. */
@@ -274,20 +244,20 @@ try_over(struct stream *stream)
 {
 	struct stream *old = find(stream, stream->resuming);
 
-	if (old != NULL && fifo_unhandled(old->fifo) > 0 && is_resumable(old)) {
+	if (old == NULL) {
+		look_up(stream);
+		return;
+	}
+	if (fifo_unhandled(old->fifo) > 0) {
 		old->yielding = true;
 		return;
 	}
 	stream->resuming[0] = '\0';
-	if (old == NULL) {
-		smacks_refuse(stream, "item-not-found", NULL);
-		return;
-	}
 	old->yielding = false;
 	if (!smacks_count_acked(&old->smacks->count, stream->resuming_h))
 		smacks_too_high(stream, old->smacks, stream->resuming_h);
-	else if (!is_resumable(old))
-		smacks_refuse(stream, "item-not-found", old->smacks);
+	else if (!kept_complete(old->smacks) || old->smacks->password != stream->password)
+		not_resumed(stream, old);
 	else
 		resumed(stream, old);
 	stream_later(stream);
@@ -297,7 +267,7 @@ try_over(struct stream *stream)
 void
 resume_go_on(struct stream *stream)
 {
-	if (stream->state == STATE_BIND && stream->resuming[0] != '\0')
+	if (stream->state == STATE_BIND && stream->resuming[0] != '\0' && stream->lookup == NULL)
 		try_over(stream);
 	if (!stream->yielding || (stream->fifo != NULL && fifo_unhandled(stream->fifo) > 0))
 		return;
@@ -313,6 +283,9 @@ resume_leave(struct stream *stream)
 	struct stream *old = stream->resuming[0] == '\0' ? NULL : find(stream, stream->resuming);
 
 	stream->resuming[0] = '\0';
+	if (stream->lookup != NULL)
+		stream->lookup->stream = NULL;
+	stream->lookup = NULL;
 	if (old != NULL) {
 		old->yielding = false;
 		stream_later(old);
@@ -320,6 +293,16 @@ resume_leave(struct stream *stream)
 	for (struct stream *at = stream->host->streams; at != NULL; at = at->next)
 		if (at->resuming[0] != '\0' && at != stream)
 			stream_later(at);
+}
+
+/* Who asked before and still waits has lost the race. */
+static void
+overtake(struct stream *stream)
+{
+	for (struct stream *at = stream->host->streams; at != NULL; at = at->next)
+		if (at != stream && at->state == STATE_BIND && strcmp(at->node, stream->node) == 0 &&
+		    strcmp(at->resuming, stream->resuming) == 0)
+			stream_close(at, STREAM_CONFLICT, "The session goes on elsewhere.");
 }
 
 void
@@ -340,5 +323,6 @@ resume_element(struct stream *stream, const struct xml *element)
 		return;
 	}
 	memcpy(stream->resuming, id, ID_LEN + 1);
+	overtake(stream);
 	try_over(stream);
 }

@@ -1,6 +1,9 @@
 /*
- * stream/smacks-private.h -- stream management of one stream: what smacks.c (counting, asking) and resume.c (keeping what was
- * sent, taking up again) share.
+ * stream/smacks-private.h -- stream management of one stream: what smacks.c (counting, asking), resume.c (taking up again) and
+ * resume_kept.c (what was sent and may have to be sent again) share.
+ *
+ * Two numbers a stanza: its *place* says in which order all were given to us, for the life of the session; its *number* is how
+ * the client counts it, and begins anew behind what it has when the session is taken up.
  */
 #ifndef RELAY_STREAM_SMACKS_PRIVATE_H
 #define RELAY_STREAM_SMACKS_PRIVATE_H
@@ -11,34 +14,48 @@
 #include "proto/digest.h"
 #include "relay/stream/smacks.h"
 
-struct arena;
 struct stream;
 struct xml;
 
 /* A stanza that may have to be sent again. */
-struct kept;
+struct kept {
+	struct kept *next;
+	uint64_t place;
+	uint64_t number; /* 0: not written on this connection */
+	size_t len;
+	char bytes[];
+};
 
 struct smacks {
 	struct smacks_count count;
-	size_t before; /* stanzas from before <enable/> that are still unhandled: they do not count */
-	size_t asked;  /* places in the order of stanzas whose <a/> is owed */
-	bool due;      /* one of them was reached in this walk */
+	uint64_t place; /* the last */
+	size_t before;  /* stanzas from before <enable/> that are still unhandled: they do not count */
+	size_t asked;   /* places in the order of stanzas whose <a/> is owed */
+	bool due;       /* one of them was reached in this walk */
 	/* With resumption: */
 	char id[ID_LEN + 1]; /* "": none */
+	bool holding;        /* taken up again: what is new waits behind what is sent again */
+	uint64_t password;   /* as in the stream that enabled it */
+	int64_t most;        /* seconds it may be away */
 	struct kept *first, **last;
-	size_t bytes;      /* of those */
-	size_t unasked;    /* of those, behind our last <r/> */
-	uint64_t lost;     /* this one and all before it are not kept: no resumption until they are acknowledged */
+	struct kept *unsent; /* the first with number 0 */
+	size_t bytes;        /* of all kept */
+	size_t unasked;      /* of those, behind our last <r/> */
+	uint64_t lost;       /* this one and all before it are not kept: no resumption until they are acknowledged */
 };
 
 /* smacks.c */
-void smacks_tell(struct stream *stream, const struct xml *element); /* now, or with the success of the login under way */
-void smacks_refuse(struct stream *stream, const char *condition, const struct smacks *known); /* <failed/>; known or NULL: its h */
+void smacks_refuse(struct stream *stream, const char *condition, const uint32_t *h); /* <failed/>; h may be NULL */
 void smacks_too_high(struct stream *stream, const struct smacks *smacks, uint32_t h);
 
 /* resume.c */
-void resume_enabled(struct stream *stream, struct arena *arena, struct xml *enabled); /* <enable resume='true'/> */
-void resume_acked(struct stream *stream);                                 /* `acked` has grown */
-void resume_forget(struct stream *stream, struct smacks *smacks);         /* what is kept */
+void resume_enabled(struct stream *stream, const struct xml *element);    /* <enable resume='true'/> */
+void resume_element(struct stream *stream, const struct xml *element);    /* <resume/> */
+
+/* resume_kept.c */
+void kept_acked(struct stream *stream);                                   /* `acked` has grown */
+void kept_free(struct stream *stream, struct smacks *smacks);             /* all of them */
+void kept_again(struct smacks *smacks);                                   /* what is not acknowledged is to be sent again */
+bool kept_complete(const struct smacks *smacks);                          /* nothing unacknowledged was given up */
 
 #endif

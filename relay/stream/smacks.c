@@ -7,7 +7,8 @@
  * ms with what is handled by then, and again when it is. Our own <r/> are sent for those above who wait for
  * an acknowledgement (stream_ask).
  *
- * What was sent and not acknowledged is the mailbox's and, for sessions that may be taken up again, resume.c's.
+ * What was sent and not acknowledged is the mailbox's and, for sessions that may be taken up again (resume.c),
+ * resume_kept.c's.
  * DIAGNOSTICS: <failed/> unexpected-request before binding; policy-violation for a second <enable/> (section 3);
  * undefined-condition with <handled-count-too-high/> (section 6); policy-violation for <a/> without a number.
  */
@@ -22,7 +23,6 @@
 #include "proto/mem.h"
 #include "proto/ns.h"
 #include "proto/xml.h"
-#include "proto/xmlout.h"
 #include "relay/stream/smacks-private.h"
 #include "relay/stream/stream-private.h"
 
@@ -32,7 +32,7 @@ void
 smacks_free(struct stream *stream)
 {
 	if (stream->smacks != NULL)
-		resume_forget(stream, stream->smacks);
+		kept_free(stream, stream->smacks);
 	free(stream->smacks);
 	stream->smacks = NULL;
 }
@@ -117,7 +117,7 @@ take_r(struct stream *stream)
 void
 smacks_sent(struct stream *stream)
 {
-	if (stream->smacks != NULL && (stream->state == STATE_READY || stream->state == STATE_AWAY))
+	if (stream->smacks != NULL && stream->state == STATE_READY)
 		stream->smacks->count.sent++;
 }
 
@@ -143,7 +143,7 @@ take_a(struct stream *stream, const struct xml *a)
 	} else if (!smacks_count_acked(&smacks->count, h)) {
 		smacks_too_high(stream, smacks, h);
 	} else {
-		resume_acked(stream);
+		kept_acked(stream);
 		stream->host->owner->acked(stream->session, smacks->count.acked);
 	}
 }
@@ -170,44 +170,30 @@ stream_ask(struct stream *stream)
 /* ---- the beginning ---- */
 
 void
-smacks_tell(struct stream *stream, const struct xml *element)
+smacks_refuse(struct stream *stream, const char *condition, const uint32_t *h)
 {
 	struct buf out = { .data = NULL };
 
-	if (stream->sasl != NULL) { /* asked for inside of a login: told with its success */
-		bind2_resume_told(stream, element);
-		return;
-	}
-	xmlout(&out, element, NS_CLIENT);
+	buf_adds(&out, "<failed xmlns='" NS_SM "'");
+	if (h != NULL)
+		buf_printf(&out, " h='%" PRIu32 "'", *h);
+	buf_printf(&out, "><%s xmlns='" NS_STANZA_ERRORS "'/></failed>", condition);
 	stream_write(stream, out.data, out.len);
 	buf_free(&out);
 }
 
-void
-smacks_refuse(struct stream *stream, const char *condition, const struct smacks *known)
+static void
+enable(struct stream *stream, const struct xml *element)
 {
-	struct arena *arena = arena_new();
-	struct xml *failed = xml_new(arena, "failed", NS_SM);
-
-	if (known != NULL)
-		xml_setf(arena, failed, "h", "%" PRIu32, known->count.handled);
-	xml_add(arena, failed, condition, NS_STANZA_ERRORS);
-	smacks_tell(stream, failed);
-	arena_free(&arena);
-}
-
-struct xml *
-smacks_enable(struct stream *stream, struct arena *arena, const struct xml *enable)
-{
-	const char *resume = xml_attr(enable, "resume");
-	struct xml *enabled = xml_new(arena, "enabled", NS_SM);
+	const char *resume = xml_attr(element, "resume");
 
 	stream->smacks = xcalloc(1, sizeof *stream->smacks);
 	stream->smacks->last = &stream->smacks->first;
 	stream->smacks->before = fifo_unhandled(stream->fifo);
 	if (stream->host->resume > 0 && resume != NULL && (strcmp(resume, "true") == 0 || strcmp(resume, "1") == 0))
-		resume_enabled(stream, arena, enabled);
-	return enabled;
+		resume_enabled(stream, element);
+	else
+		stream_writes(stream, "<enabled xmlns='" NS_SM "'/>");
 }
 
 void
@@ -222,7 +208,7 @@ smacks_element(struct stream *stream, struct arena *arena, struct xml *element)
 	else if (strcmp(element->name, "enable") == 0 && stream->state == STATE_BIND)
 		smacks_refuse(stream, "unexpected-request", NULL);
 	else if (strcmp(element->name, "enable") == 0)
-		smacks_tell(stream, smacks_enable(stream, arena, element));
+		enable(stream, element);
 	else if (managed && strcmp(element->name, "r") == 0)
 		take_r(stream);
 	else if (managed && strcmp(element->name, "a") == 0)

@@ -1,7 +1,8 @@
 /*
  * stream/stream-private.h -- what the files of one client stream share: stream.c (life, state, end, writing), reading.c (bytes to
  * elements), deadline.c (time), negotiate.c (headers, features, STARTTLS), sasl.c (authentication), bind.c (resource binding),
- * smacks.c (stream management), resume.c (sessions that outlive a connection), host.c (all streams together).
+ * smacks.c (stream management), resume.c (sessions that outlive a connection), resume_kept.c (what they were sent), host.c (all
+ * streams together).
  */
 #ifndef RELAY_STREAM_STREAM_PRIVATE_H
 #define RELAY_STREAM_STREAM_PRIVATE_H
@@ -18,6 +19,7 @@
 
 struct io;
 struct limiter;
+struct lookup;
 struct pool;
 struct sasl;
 struct smacks;
@@ -74,9 +76,8 @@ struct stream {
 	struct smacks *smacks; /* NULL: stream management is not enabled */
 	struct waiting *waiting, **waiting_last;
 	struct buf rest;    /* bytes behind those stanzas */
-	char *claimed;      /* node of the header's `from`, a hint: NULL when there was none */
 	char *node;         /* authenticated as */
-	char *client;       /* id of its user agent (XEP-0388), once authenticated; NULL: not told */
+	uint64_t password;  /* which one: of its salt, which is new with each */
 	char *who;          /* for logs: peer, then bare, then full JID */
 	char *lang;         /* the client's xml:lang, or NULL */
 	void *session;
@@ -96,6 +97,7 @@ struct stream {
 	bool yielding;    /* another stream waits until what was taken here is handled, to take over */
 	char resuming[ID_LEN + 1]; /* such a one: the id of the session; "": not */
 	uint32_t resuming_h;
+	struct lookup *lookup; /* its counter is being read (resume.c) */
 	bool peer_closed; /* </stream:stream> came: close when all is handled */
 	bool stopping;    /* system-shutdown when all is handled */
 	bool in_stanza;   /* one was read in this feed */
@@ -107,6 +109,7 @@ struct stream {
 void stream_enter(struct stream *stream, enum stream_state next);
 void stream_write(struct stream *stream, const char *bytes, size_t len);
 void stream_writes(struct stream *stream, const char *text);
+void stream_send_counted(struct stream *stream, const char *bytes, size_t len); /* may close it */
 /* As stream_close(); `more`: an element of the application's own inside the error (RFC 6120 4.9.4), bytes. */
 void stream_close_with(struct stream *stream, enum stream_error error, const char *more, const char *text);
 void stream_later(struct stream *stream); /* look again at what may go on, in a later turn */
@@ -123,7 +126,6 @@ void reading_begin(struct stream *stream); /* a new parser for a new stream; not
 void reading_bytes(struct stream *stream, const char *bytes, size_t len);
 void reading_go_on(struct stream *stream); /* give on what waited */
 void reading_update(struct stream *stream); /* stop or go on reading, as things are */
-bool reading_has_more(const struct stream *stream); /* than white space, behind what was given on */
 void reading_drop(struct stream *stream);  /* forget what was not given on, and the parser */
 void stream_restart(struct stream *stream, enum stream_restart kind); /* a new parser, once this feed is over */
 
@@ -131,7 +133,6 @@ void stream_restart(struct stream *stream, enum stream_restart kind); /* a new p
 void negotiate_header(struct stream *stream, struct arena *arena, struct xml *header);
 void negotiate_clear(struct stream *stream, struct arena *arena, struct xml *element); /* STATE_NEW */
 void negotiate_write_header(struct stream *stream, const char *to);
-void negotiate_features(struct stream *stream, struct arena *arena, struct buf *out); /* of this state */
 
 /* sasl.c */
 void sasl_element(struct stream *stream, struct arena *arena, struct xml *element); /* STATE_SASL */
@@ -141,17 +142,10 @@ bool sasl_is_busy(const struct stream *stream);
 void sasl_leave(struct stream *stream); /* forget the attempt under way */
 
 /* bind.c */
-/* A session of the owner's; STATE_READY. Else the error, and nothing has changed. `wanted` NULL: any resource. */
-enum stanza_error bind_session(struct stream *stream, struct arena *arena, const char *wanted);
 void bind_element(struct stream *stream, struct arena *arena, struct xml *element);  /* STATE_BIND */
 void bind_stanza(struct stream *stream, struct arena *arena, struct xml *element);   /* STATE_READY */
 
-/* bind2.c */
-void bind2_resume_told(struct stream *stream, const struct xml *element); /* <resumed/> or <failed/> of a <resume/> in a login */
-
 /* smacks.c */
-struct xml *smacks_enable(struct stream *stream, struct arena *arena, const struct xml *enable); /* its answer, not yet sent */
-struct xml *smacks_enable(struct stream *stream, struct arena *arena, const struct xml *enable); /* its answer, not yet sent */
 void smacks_element(struct stream *stream, struct arena *arena, struct xml *element); /* of NS_SM */
 void smacks_free(struct stream *stream);
 void smacks_sent(struct stream *stream);                /* a stanza is being written */
@@ -160,14 +154,14 @@ void smacks_moved(struct stream *stream);               /* its walk is over: <a/
 void smacks_waited(struct stream *stream);              /* DEADLINE_ACK */
 void smacks_goodbye(struct stream *stream);             /* the last <a/> */
 
-/* resume.c */
-void resume_element(struct stream *stream, const struct xml *element); /* <resume/> */
-void resume_keep(struct stream *stream, const char *bytes, size_t len); /* was just counted */
+/* resume.c, resume_kept.c */
+bool resume_keep(struct stream *stream, const char *bytes, size_t len); /* for later; true: to be written now */
 bool resume_away(struct stream *stream);   /* the connection is lost. False: the session too */
 void resume_sent(struct stream *stream);   /* a stanza has been written */
 void resume_waited(struct stream *stream); /* DEADLINE_ASK */
 void resume_go_on(struct stream *stream);  /* in its turn: take over, or let the one who waits */
 void resume_leave(struct stream *stream);  /* it is over: nobody need wait for it */
+void resume_lost(struct stream *stream);   /* its session goes with it: tell the owner, write the counter */
 
 /* host.c */
 struct stream_shared {
@@ -175,7 +169,6 @@ struct stream_shared {
 	struct pool *pool;
 	struct buf out;    /* where stanzas are written out */
 	uint8_t secret[32]; /* of fake salts */
-	uint8_t resources[32]; /* secret of made ones (XEP-0386) */
 	struct timer *timer, *trim;
 	size_t kept; /* bytes of sent stanzas, of all streams (resume.c) */
 	unsigned gone; /* connections, since memory was last given back */

@@ -73,6 +73,8 @@ release(struct stream *stream)
 		return;
 	stream->released = true;
 	resume_leave(stream);
+	if (session != NULL)
+		resume_lost(stream);
 	reading_drop(stream);
 	sasl_leave(stream);
 	stream->session = NULL;
@@ -93,9 +95,7 @@ destroy(struct stream *stream)
 	if (stream->on_gone != NULL)
 		stream->on_gone(stream->gone_arg, stream->peer);
 	timer_free(&stream->timer);
-	free(stream->claimed);
 	free(stream->node);
-	free(stream->client);
 	free(stream->who);
 	free(stream->lang);
 	smacks_free(stream);
@@ -217,8 +217,8 @@ stream_writes(struct stream *stream, const char *text)
 	stream_write(stream, text, strlen(text));
 }
 
-static void
-send_counted(struct stream *stream, const char *bytes, size_t len)
+void
+stream_send_counted(struct stream *stream, const char *bytes, size_t len)
 {
 	stream_write(stream, bytes, len);
 	if (stream_queued(stream) > STREAM_QUEUE_MOST)
@@ -228,16 +228,18 @@ send_counted(struct stream *stream, const char *bytes, size_t len)
 void
 stream_send_row(struct stream *stream, const char *bytes, size_t len)
 {
+	(void)stream_take_place(stream);
 	smacks_sent(stream);
-	send_counted(stream, bytes, len);
+	stream_send_counted(stream, bytes, len);
 }
 
 void
 stream_send_bytes(struct stream *stream, const char *bytes, size_t len)
 {
+	if (!resume_keep(stream, bytes, len))
+		return;
 	smacks_sent(stream);
-	resume_keep(stream, bytes, len);
-	send_counted(stream, bytes, len);
+	stream_send_counted(stream, bytes, len);
 	resume_sent(stream);
 }
 
@@ -395,12 +397,6 @@ const char *
 stream_id(const struct stream *stream)
 {
 	return stream->log.id;
-}
-
-const char *
-stream_client(const struct stream *stream)
-{
-	return stream->client;
 }
 
 bool

@@ -34,13 +34,6 @@ struct stream_owner {
 	 * *error_r set (conflict, not-allowed, resource-constraint). */
 	void *(*bound)(void *arg, struct stream *stream, struct arena *arena, const char *node, const char *resource,
 	    const char **resource_r, enum stanza_error *error_r);
-	/* XEP-0386: what may be enabled together with a resource, as children of `list`. */
-	void (*inline_features)(void *arg, struct arena *arena, struct xml *list);
-	/* Before `bound`: adds to <bound/> what is told of the account, then calls `then`, perhaps at once. */
-	void (*bind_ahead)(void *arg, const char *node, struct arena *arena, struct xml *bound, void (*then)(void *then_arg),
-	    void *then_arg);
-	/* After `bound`: one child of <bind/>, known or not. */
-	void (*inline_ask)(void *session, const struct xml *element);
 	/* One stanza (message, presence, iq), namespace jabber:client; the arena is the owner's from here on. The owner answers by slot_*() and ends with slot_done(). */
 	void (*stanza)(void *session, struct slot *slot, struct arena *arena, struct xml *stanza);
 	/* An element that is not a stanza (XEP-0352). False: not known (the stream ends). May close the stream. */
@@ -55,8 +48,11 @@ struct stream_owner {
 	/* The client says <a/> (XEP-0198): it has handled the first `upto` stanzas of stream_sent(). Also when that is not news. */
 	void (*acked)(void *session, uint64_t upto);
 	/* The session goes on with this stream (XEP-0198 section 5); of what the former one sent, `upto` was handled. What was sent by
-	 * stream_send_row() and is not among these comes again from the owner; stream_sent() has begun anew behind them. */
+	 * stream_send_row() and is not among these comes again from the owner; stream_sent() has begun anew behind them. All else
+	 * waits for stream_replay(). */
 	void (*resumed)(void *session, struct stream *stream, uint64_t upto);
+	/* Before `closed`: this stanza was sent to a session that might have been taken up again, and never acknowledged. */
+	void (*lost)(void *session, const char *bytes, size_t len);
 };
 
 /* What all client streams share. Borrowed; outlives them. */
@@ -92,6 +88,13 @@ void stream_send(struct stream *stream, const struct xml *stanza);
 void stream_send_bytes(struct stream *stream, const char *bytes, size_t len);
 /* The same of a stanza that the owner can send again by itself: it is not kept for a resumption. */
 void stream_send_row(struct stream *stream, const char *bytes, size_t len);
+/* The place of what was sent last, in the order of all that the session was sent, whichever the connection; 0: not counted. */
+uint64_t stream_place(const struct stream *stream);
+/* One for what cannot be sent now, behind all others. */
+uint64_t stream_take_place(struct stream *stream);
+/* Behind `resumed`: what was sent before that place and must be sent again goes out now; UINT64_MAX: all of it, and then at once
+ * what is sent from here on, which until then waits its turn. Otherwise nothing. */
+void stream_replay(struct stream *stream, uint64_t before);
 /* Its connection is lost and may come back: what is sent now is kept, at most 256 KiB. */
 bool stream_is_away(const struct stream *stream);
 size_t stream_queued(const struct stream *stream); /* bytes the peer has not taken */
@@ -108,8 +111,6 @@ void stream_hold(struct stream *stream, bool held);
 void stream_barrier(struct stream *stream, bool raised);
 const char *stream_peer(const struct stream *stream);
 const char *stream_id(const struct stream *stream);      /* as in logs */
-/* The id of its user agent (XEP-0388): two logins of one program have the same. NULL: not told. */
-const char *stream_client(const struct stream *stream);
 bool stream_is_direct(const struct stream *stream);
 int64_t stream_since(const struct stream *stream);       /* ms wall: accepted */
 
@@ -119,6 +120,9 @@ struct stream *slot_stream(struct slot *slot); /* NULL once the stream is gone *
 void slot_reply(struct slot *slot, const struct xml *stanza);
 /* Runs when the slot is handled, in stream order, also when the stream has gone meanwhile. */
 void slot_after(struct slot *slot, void (*fn)(void *arg), void *arg);
+/* How many stanzas its stream will have handled with this undecided one, and the id by which the session may be taken up, borrowed:
+ * for OP_COUNTER. False: it may not. */
+bool slot_counter(struct slot *slot, const char **id_r, uint32_t *h_r);
 /* The owner has decided: the next stanza may be given to it (at most 256 undone). Call once, at the latest at slot_done. */
 void slot_decided(struct slot *slot);
 /* Its effects are durable (or it has none). The slot is not touched by the owner afterwards. */

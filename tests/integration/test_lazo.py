@@ -1,9 +1,17 @@
 #!/usr/bin/python3
 """lazo as people use it: two homes and one relay, one of them offline; every verb, its words, its exit codes."""
+import json
 import os
+import pathlib
+import pty
 import re
 import shutil
+import signal
+import sqlite3
+import subprocess
 import sys
+import tempfile
+import termios
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from lazo_test import *
@@ -159,6 +167,94 @@ def test_verify_and_devices():
     equal([m["trust"] for m in beto.json("read")], ["verified"])
 
 
+def test_devices_that_come_are_told_once():
+    lia, nico = (Home(relay, relay.user(name)) for name in ("lia", "nico"))
+    lia.login()
+    nico.login()
+    for one, other in ((lia, nico), (nico, lia), (lia, nico)):
+        one.run("contact", "add", other.jid, status=0)
+        said = one.run("sync", status=0).stderr
+    equal(said, "")                                     # the first device of someone is no news
+    lia.send(nico.jid, "hola")
+    again = Home(relay, nico.jid)
+    said = again.login().stderr
+    check("another device on your own account" in said, said)
+    said = nico.run("sync", status=0).stderr
+    check("another device on your own account" in said, said)
+    said = lia.send(nico.jid, "¿cuál eres?").stderr + lia.run("sync", status=0).stderr
+    check(f"{nico.jid} has a new device: " in said and "Messages go to it too" in said, said)
+    equal(lia.run("sync", status=0).stderr, "")
+    [own] = [d for d in nico.json("verify") if d["own"]]
+    lia.run("verify", own["uri"], status=0)
+    third = Home(relay, nico.jid)
+    third.login()
+    notice = json.loads(lia.run("sync", "--json", status=0).stderr)
+    equal((notice["notice"], notice["jid"], notice["trust"]), ("new-device", nico.jid, "undecided"))
+    check("new device" in lia.run("contact", status=0).stdout, "and stays to be seen")
+
+
+def test_decisions_about_a_key_nobody_has_seen():
+    device = ana.json("verify")[0]["device"]
+    beto.run("contact", "add", ana.jid, status=0)
+    beto.run("sync", status=0)
+    forged = bytes([5]) + bytes(range(1, 33))
+
+    def offer(key):                                     # as a relay does that publishes another bundle
+        with sqlite3.connect(beto.dir / "lazo.db") as db:
+            db.execute("UPDATE device SET offered = ?, trust = 5 WHERE jid = ? AND device = ?", (key, ana.jid, device))
+        db.close()
+
+    beto.run("verify", ana.jid, "--device", device, "--yes", status=0)      # the control: one key, nothing to mistake
+    offer(forged)
+    said = beto.run("verify", ana.jid, "--device", device, "--yes", status=EX_NOPERM)
+    check(forged[1:5].hex() in said.stdout and "have not been shown" in said.stderr, said.stdout + said.stderr)
+    offer(forged[:-1] + b"\0")                          # and once more, after it was shown
+    beto.run("verify", ana.jid, "--device", device, "--yes", status=EX_NOPERM)
+    beto.run("send", ana.jid, "-", "--offline", text="no", status=EX_NOPERM)
+    beto.run("verify", ana.jid, "--device", device, "--keep", status=0)
+    [kept] = [d for d in beto.json("verify", ana.jid) if d["device"] == device]
+    equal((kept["trust"], kept["fingerprint"], "offered" in kept), ("verified", ana.json("verify")[0]["fingerprint"], False))
+    ana.run("sync", status=0)
+    beto.send(ana.jid, "con la de siempre")
+    ana.run("sync", status=0)
+    equal(ana.bodies()[-1], "con la de siempre")
+
+
+def test_memory_is_for_nobody_else():
+    """A core file and /proc/PID/mem hold keys. Waiting for a password on stdin, as somebody without rights."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir="/tmp"))
+    nobody = 65534 if os.getuid() == 0 else os.getuid()
+    os.chown(folder, nobody, -1)
+    argv = [LAZO, "--home", folder / "home", "login", "a@b.example", "--password-file", "-"]
+    child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=nobody)
+    try:
+        eventually(lambda: (folder / "home" / "lazo.db").exists(), what="it is at work")
+        limits = pathlib.Path(f"/proc/{child.pid}/limits").read_text()
+        equal(re.search(r"core file size +(\d+) +(\d+)", limits).groups(), ("0", "0"))
+        equal(os.stat(f"/proc/{child.pid}/environ").st_uid, 0, "what /proc shows of it is root's")
+    finally:
+        child.kill()
+        child.wait()
+        shutil.rmtree(folder)
+
+
+def test_ctrl_c_at_the_password_leaves_the_terminal_as_it_was():
+    home = Home()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(LAZO, [str(LAZO), "--home", str(home.dir), "login", "a@b.example"], os.environ | {"LAZO_LANG": "en"})
+    echo = lambda: bool(termios.tcgetattr(terminal)[3] & termios.ECHO)      # noqa: E731
+    seen = b""
+    while b"Password: " not in seen:
+        seen += os.read(terminal, 1000)
+    eventually(lambda: not echo(), what="what is typed is not shown")
+    os.write(terminal, b"secre\x03")
+    _, status = os.waitpid(pid, 0)
+    check(os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGINT, f"status {status}")
+    check(echo(), "what is typed is shown again")
+    os.close(terminal)
+
+
 def test_two_accounts_in_one_home():
     second = relay.user("ana2")
     home = Home(relay, second)
@@ -298,7 +394,6 @@ def test_bad_command_lines():
 def test_output_that_cannot_be_written_keeps_it_new():
     ana.send(beto.jid, "no te pierdas")
     beto.run("sync", status=0)
-    import subprocess
     with open("/dev/full", "wb") as full:
         done = subprocess.run([str(LAZO), "--home", str(beto.dir), "read"], stdout=full, stdin=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
@@ -310,7 +405,6 @@ def test_what_comes_while_the_kernel_is_asked():
     """As if 8 KiB had come between the kernel's two answers about how much came: not held against the relay."""
     if SANITIZED:
         skip("LeakSanitizer does not run under strace")
-    import subprocess
     argv = ["strace", "-f", "-o", "/dev/null", "-e", "trace=ioctl", "-e", "inject=ioctl:poke_exit=@arg3=00200000"]
     if subprocess.run([*argv, "true"], capture_output=True).returncode != 0:
         skip("strace may not trace here")
@@ -320,7 +414,6 @@ def test_what_comes_while_the_kernel_is_asked():
 
 
 def test_two_reads_at_once_show_each_message_once():
-    import subprocess
     for i in range(20):
         ana.send(beto.jid, f"para uno solo {i}", "--offline", status=EX_TEMPFAIL)
     ana.run("sync", status=0)
@@ -347,7 +440,6 @@ def test_a_damaged_database_is_said_in_words():
 
 
 def test_stdin_closed():
-    import subprocess
     done = subprocess.run(f'"{LAZO}" --home "{ana.dir}" status <&-', shell=True, capture_output=True)
     equal(done.returncode, 0)
 

@@ -233,6 +233,35 @@ def test_control_proof_in_a_challenge_before_success():
     attempt(play, 0, "Logged in")
 
 
+def test_a_list_that_cannot_be_had_is_not_overwritten():
+    """Our other devices stand in the device list at the relay: it is published only merged with what was there."""
+    def play(conn, refuse):
+        conn.logged_in()
+        while True:
+            tag = conn.until("<iq[^>]*>|</stream:stream>").group(0).decode()
+            if tag.startswith("</"):
+                conn.send(tag)
+                return
+            ident = re.search("id=['\"]([^'\"]*)", tag).group(1)
+            if not re.search("type=['\"](get|set)", tag):
+                continue
+            body = conn.until("</iq>|(?=<iq)").string.decode(errors="replace")
+            to = re.search("to=['\"]([^'\"]*)", tag)
+            frm = f" from='{to.group(1)}'" if to else ""
+            if refuse and "<items" in body.split("</iq>")[0] and "devicelist" in body.split("</iq>")[0]:
+                conn.send(f"<iq type='error' id='{ident}'{frm}><error type='wait'><internal-server-error "
+                          "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")
+            else:
+                conn.send(f"<iq type='result' id='{ident}'{frm}/>")
+
+    published = re.compile(rb"<publish node=['\"]eu.siacs.conversations.axolotl.devicelist")
+    server, _ = attempt(lambda conn: play(conn, False), 0, "Logged in")
+    check(published.search(server.heard), "the control: no list yet, so ours is published")
+    server, _ = attempt(lambda conn: play(conn, True), 0, "Logged in")
+    check(not published.search(server.heard), "published over a list that was not seen")
+    check(re.search(rb"<publish node=['\"]eu.siacs.conversations.axolotl.bundles", server.heard), "the bundle may go")
+
+
 def test_control_a_stanza_that_comes_in_pieces_is_seen_at_once():
     # Expat's reparse deferral would wait for more than the few bytes that end a tag.
     waited = []

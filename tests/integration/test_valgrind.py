@@ -16,7 +16,7 @@ def setup():
     if not shutil.which("valgrind"):
         skip("needs valgrind")
     report = scratch() / "valgrind.%p"
-    relay = Relay(registration='"open"', wrap=[
+    relay = Relay(registration='"open"', sandbox=False, wrap=[
         "valgrind", "--quiet", "--leak-check=full", "--show-leak-kinds=definite,indirect,possible", "--errors-for-leak-kinds=definite,indirect",
         "--error-exitcode=99", "--track-fds=yes", "--child-silent-after-fork=yes", f"--log-file={report}"])
 

@@ -9,10 +9,12 @@ A sender that comes back first sends again, in their order, all that was sent an
 
 verdict() compares: lost: accepted, and not received; twice: one id with two stanza-ids (or two ids with one); disorder: from
 one sender to one receiver, by first appearance. With stream management on offer a session uses it when asked to
-(smacks=True), and resumes.
+(smacks=True), and resumes; when it may not, it goes by the h that it is told. Each attempt is noted in
+  resumption     "resumed", "told" (refused, with h) or "unknown"
 """
 import os
 import pathlib
+import random
 import time
 
 from lazo_test import check, scratch
@@ -56,6 +58,7 @@ class Session:
         self.acked = 0                          # by them, of ours
         self.key = None
         self.resumed = False
+        self.outcome = None                     # of an attempt to resume
         offered = stream.features.find(SM + "sm") is not None
         if resume is not None and offered and self._resume(resume):
             return
@@ -74,7 +77,9 @@ class Session:
         if answer.get("h") is not None:         # <failed/> may carry one too
             old.acked = max(old.acked, int(answer.get("h")))
         if answer.tag == SM + "failed":
+            self.outcome = "unknown" if answer.get("h") is None else "told"
             return False
+        self.outcome = "resumed"
         self.handled, self.sent, self.acked, self.key = old.handled, old.acked, old.acked, old.key
         self.stream.jid = old.stream.jid
         self.resumed = True
@@ -131,16 +136,20 @@ class Session:
 
 
 class Sender:
-    """Sends to its contacts in turn. early: the control that takes what it has sent for accepted. origin False: the
-    control that repeats without saying so."""
+    """Sends to its contacts in turn. cut: how often its line breaks in mid-sending. origin False: it repeats without saying
+    so, which is a control without stream management, and with it asks for exact numbers. Controls: early takes what it has
+    sent for accepted; deaf does not hear the number when it may not resume; credulous takes more for accepted than that."""
 
-    def __init__(self, node, host, contacts, early=False, origin=True, smacks=False):
+    def __init__(self, node, host, contacts, early=False, origin=True, smacks=False, cut=0, deaf=False, credulous=0):
         self.node, self.host, self.contacts = node, host, contacts
-        self.early, self.origin, self.smacks = early, origin, smacks
+        self.early, self.origin, self.smacks, self.cut = early, origin, smacks, cut
+        self.deaf, self.credulous = deaf, credulous
+        self.line, self.line_start = [], 0
         self.sent, self.accepted = Journal(f"{node}.sent"), Journal(f"{node}.accepted")
         self.ids = self.sent.lines()
         self.known = set(self.accepted.lines())
         self.session = None
+        self.resumption = Journal(f"{node}.resumption")
 
     def text(self, ident):
         """The same for the same id."""
@@ -156,11 +165,17 @@ class Sender:
         old = self.session
         self.session = Session(relay, f"{self.node}@{self.host}", self.smacks, old if old and old.resumable else None,
                                timeout=timeout)
+        outcome = self.session.outcome
+        if outcome:
+            self.resumption.add([outcome])
+        if outcome == "resumed" or outcome == "told" and not self.deaf:
+            # What its h covers is accepted, the rest is sent again.
+            done = (self.session if outcome == "resumed" else old).acked - self.line_start
+            if outcome == "told":
+                done += self.credulous
+            self._accept(self.line[:max(0, min(len(self.line), done))])
+        self.line = []
         waiting = [i for i in self.ids if i not in self.known]
-        if self.session.resumed:                # what its h covers is accepted, the rest is sent again
-            done = max(0, min(len(self.line), self.session.acked - self.line_start))
-            self._accept(self.line[:done])
-            waiting = [i for i in waiting if i not in self.known]
         for at in range(0, len(waiting), 100):
             self._exchange(waiting[at:at + 100])
         return self
@@ -179,6 +194,10 @@ class Sender:
         self.line, self.line_start = ids, session.sent
         refused = set()
         session.send("".join(map(self.text, ids)), len(ids))
+        if random.random() < self.cut:
+            time.sleep(random.random() * 0.01)
+            session.drop()
+            raise Closed("cut")
         for element in session.confirmed(time.monotonic() + session.stream.timeout):
             if element.get("type") == "error":
                 error = error_of(element)
@@ -192,20 +211,23 @@ class Sender:
 
 
 class Receiver:
-    """Reads, writes down, then confirms. early: the control that confirms first."""
+    """Reads, writes down, then confirms. cut: how often its line breaks. early: the control that confirms first."""
 
-    def __init__(self, node, host, early=False, smacks=False):
-        self.node, self.host, self.early, self.smacks = node, host, early, smacks
+    def __init__(self, node, host, early=False, smacks=False, cut=0):
+        self.node, self.host, self.early, self.smacks, self.cut = node, host, early, smacks, cut
         self.jid = f"{node}@{host}"
         self.received = Journal(f"{node}.received")
         self.unwritten = []
         self.session = None
+        self.resumption = Journal(f"{node}.resumption")
 
     def open(self, relay, timeout=20):
         self.write_down()                       # a resumption confirms it
         old = self.session
         self.session = Session(relay, self.jid, self.smacks, old if old and old.resumable else None, presence=True,
                                timeout=timeout)
+        if self.session.outcome:
+            self.resumption.add([self.session.outcome])
         return self
 
     def write_down(self):
@@ -224,6 +246,12 @@ class Receiver:
         """What comes within so many seconds; written down when it pauses, before each confirmation and at the end."""
         end, count = time.monotonic() + seconds, 0
         before = (lambda: None) if self.early else self.write_down
+        if random.random() < self.cut:
+            end -= random.random() * seconds
+            while time.monotonic() < end:
+                self._note(self.session.read(end, before))  # in silence, the old line is still open when the new one comes
+            self.session.drop()
+            raise Closed("cut")
         while time.monotonic() < end:
             try:
                 count += self._note(self.session.read(min(end, time.monotonic() + quiet), before))

@@ -30,7 +30,8 @@ class Home:
         full = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "LAZO_HOME", "NO_COLOR"))}
         full |= {"LC_ALL": "C.UTF-8", "LAZO_LANG": lang} | (env or {})
         feed = {"input": text} if text is not None else {"stdin": subprocess.DEVNULL}
-        done = subprocess.run([str(LAZO), "--home", str(self.dir), *map(str, args)], timeout=timeout, env=full,
+        words = [a if isinstance(a, bytes) else str(a) for a in args]
+        done = subprocess.run([str(LAZO), "--home", str(self.dir), *words], timeout=timeout, env=full,
                               capture_output=True, text=not binary, start_new_session=True, **feed)
         if status is not None:
             wanted = status if isinstance(status, tuple) else (status,)

@@ -140,13 +140,26 @@ test_mistakes(void **state)
 static void
 test_fixed_differences(void **state)
 {
-	char *error;
-	struct conf *a = parse(NEEDED, &error), *b = parse(NEEDED "listen { client = []; }", &error),
+	char *error, *said;
+	struct conf *a = parse(NEEDED, &error),
+		    *b = parse(NEEDED "listen { client = []; } control = \"/run/other\"; plain = true;", &error),
 		    *c = parse(NEEDED "log = debug;", &error);
 
 	(void)state;
-	assert_string_equal(conf_fixed_differences(a, b), "listen");
-	assert_string_equal(conf_fixed_differences(a, c), "");
+	said = conf_fixed_differences(a, b);
+	assert_string_equal(said, "control, listen.client");
+	free(said);
+	conf_swap_fixed(a, b);
+	assert_string_equal(a->control, "/run/other");
+	assert_int_equal(a->listen_client.count, 0);
+	assert_int_equal(b->listen_client.count, 1);
+	assert_true(b->plain); /* the others stay where they are */
+	said = conf_fixed_differences(a, c);
+	assert_string_equal(said, "control, listen.client");
+	free(said);
+	said = conf_fixed_differences(b, c);
+	assert_string_equal(said, "");
+	free(said);
 	conf_free(&a);
 	conf_free(&b);
 	conf_free(&c);

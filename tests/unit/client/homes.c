@@ -51,10 +51,44 @@ home_reopen(struct person *person)
 	attach(person);
 }
 
+static void
+copy_file(struct person *person, const char *from, const char *to)
+{
+	char path[128], piece[4096];
+	size_t got;
+	snprintf(path, sizeof path, "%s/%s", person->folder, from);
+	FILE *in = fopen(path, "r");
+	snprintf(path, sizeof path, "%s/%s", person->folder, to);
+	FILE *out = fopen(path, "w");
+	assert_true(in && out);
+	while ((got = fread(piece, 1, sizeof piece, in)) > 0)
+		assert_int_equal(fwrite(piece, 1, got, out), got);
+	fclose(in);
+	assert_int_equal(fclose(out), 0);
+}
+
+void
+home_keep(struct person *person)
+{
+	omemo_close(&person->omemo);
+	db_close(&person->db); /* the last to close leaves no journal */
+	copy_file(person, "lazo.db", "copy");
+	attach(person);
+}
+
+void
+home_set_back(struct person *person)
+{
+	omemo_close(&person->omemo);
+	db_close(&person->db);
+	copy_file(person, "copy", "lazo.db");
+	attach(person);
+}
+
 void
 home_close(struct person *person)
 {
-	static const char *const files[] = { "lazo.db", "lazo.db-wal", "lazo.db-shm", "writer.lock" };
+	static const char *const files[] = { "copy", "lazo.db", "lazo.db-wal", "lazo.db-shm", "writer.lock" };
 	char path[128];
 	omemo_close(&person->omemo);
 	db_close(&person->db);

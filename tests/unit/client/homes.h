@@ -31,6 +31,9 @@ struct person {
 void home_open(struct person *person, const char *jid);
 void home_reopen(struct person *person); /* as a new process would */
 void home_close(struct person *person);
+/* Keep a copy of the database aside; and put it back, as from a backup. */
+void home_keep(struct person *person);
+void home_set_back(struct person *person);
 
 /* Device list and bundle, as PEP brings them. */
 void home_introduce(struct person *to, struct person *of);

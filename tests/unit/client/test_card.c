@@ -283,6 +283,13 @@ test_own_and_changed(void **state)
 	assert_true(db_commit(p->jose.db, NULL));
 	assert_int_equal(home_device(&p->jose, ANA, info.device).trust, TRUST_CHANGED);
 	home_write(&p->jose, ANA, "no", OUTBOX_NOT_TRUSTED);
+	/* the card again: it has the known key, and settles nothing unless the person says so */
+	assert_int_equal(import(&p->jose, &p->card, false, &info), CARD_CHANGED_KEY);
+	assert_int_equal(import(&p->jose, &p->card, true, &info), CARD_OK);
+	struct device device = home_device(&p->jose, ANA, info.device);
+	assert_int_equal(device.trust, TRUST_VERIFIED);
+	assert_memory_equal(device.identity, info.identity, IDENTITY_LEN); /* not the one that was offered */
+	home_write(&p->jose, ANA, "sí", OUTBOX_READY);
 }
 
 static void

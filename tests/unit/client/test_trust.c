@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -64,11 +65,17 @@ both_devices(struct pair *p)
 		       (uint32_t[]){ omemo_device(p->jose.omemo), omemo_device(p->tablet.omemo) }, 2);
 }
 
+/* As a person does who looked at the newest key of that device. */
 static void
 set_trust(struct person *person, const char *jid, uint32_t id, enum trust trust)
 {
+	struct device device = home_device(person, jid, id);
 	db_begin(person->db);
-	device_set_trust(person->db, person->account, jid, id, trust);
+	if (trust == TRUST_REJECTED)
+		device_reject(person->db, person->account, jid, id);
+	else
+		assert_true(device_verify(person->db, person->account, jid, id,
+					  device.offers ? device.offered : device.identity));
 	assert_true(db_commit(person->db, NULL));
 }
 
@@ -143,6 +150,184 @@ test_changed_bundle(void **state)
 		assert_int_equal(home_device(&p->ana, JOSE, phone).trust, TRUST_CHANGED);
 		home_write(&p->ana, JOSE, "no", OUTBOX_NOT_TRUSTED);
 	}
+	arena_free(&arena);
+}
+
+/* Another key is offered for a device of José's. */
+static void
+offer(struct person *to, uint32_t device, const uint8_t key[static IDENTITY_LEN])
+{
+	db_begin(to->db);
+	device_identify(to->db, to->account, JOSE, device, key, T0);
+	assert_true(db_commit(to->db, NULL));
+}
+
+/* A decision is about one key: the known one stays when it is the one that was compared, and nobody else's
+ * offer slips in. */
+static void
+test_which_key(void **state)
+{
+	struct pair *p = *state;
+	uint32_t phone = omemo_device(p->jose.omemo);
+	uint8_t real[IDENTITY_LEN], forged[IDENTITY_LEN], another[IDENTITY_LEN];
+	omemo_identity(p->jose.omemo, real);
+	omemo_identity(p->tablet.omemo, forged);
+	omemo_identity(p->ana.omemo, another);
+	offer(&p->ana, phone, forged);
+	assert_true(home_device(&p->ana, JOSE, phone).offers);
+	db_begin(p->ana.db);
+	device_set_shown(p->ana.db, p->ana.account, JOSE);
+	assert_true(db_commit(p->ana.db, NULL));
+	assert_true(home_device(&p->ana, JOSE, phone).shown);
+	offer(&p->ana, phone, another); /* since then it changed once more */
+	assert_false(home_device(&p->ana, JOSE, phone).shown);
+	db_begin(p->ana.db);
+	assert_false(device_verify(p->ana.db, p->ana.account, JOSE, phone, forged));
+	assert_true(device_verify(p->ana.db, p->ana.account, JOSE, phone, real));
+	assert_true(db_commit(p->ana.db, NULL));
+	struct device device = home_device(&p->ana, JOSE, phone);
+	assert_int_equal(device.trust, TRUST_VERIFIED);
+	assert_false(device.offers);
+	assert_memory_equal(device.identity, real, IDENTITY_LEN);
+	home_write(&p->ana, JOSE, "con la de siempre", OUTBOX_READY);
+	assert_int_equal(home_carry(&p->ana, &p->jose), 1);
+	/* a device whose key nobody has seen cannot be verified */
+	home_take_list(&p->ana, JOSE, (uint32_t[]){ phone, 77 }, 2);
+	db_begin(p->ana.db);
+	assert_false(device_verify(p->ana.db, p->ana.account, JOSE, 77, real));
+	assert_true(db_commit(p->ana.db, NULL));
+	assert_int_equal(home_device(&p->ana, JOSE, 77).trust, TRUST_UNDECIDED);
+}
+
+/* O1: whoever adds a device is seen to do so, once; so is another key. A new contact's first are no news. */
+static void
+test_news(void **state)
+{
+	struct pair *p = *state;
+	struct device *list;
+	uint8_t forged[IDENTITY_LEN];
+	omemo_identity(p->ana.omemo, forged);
+	assert_int_equal(device_news(p->ana.db, p->ana.arena, p->ana.account, &list), 0);
+	db_begin(p->ana.db);
+	device_set_told(p->ana.db, p->ana.account);
+	assert_true(db_commit(p->ana.db, NULL));
+	both_devices(p);
+	assert_int_equal(device_news(p->ana.db, p->ana.arena, p->ana.account, &list), 1);
+	assert_int_equal(list[0].id, omemo_device(p->tablet.omemo));
+	home_take_list(&p->ana, ANA, (uint32_t[]){ 99 }, 1); /* on her own account */
+	assert_int_equal(device_news(p->ana.db, p->ana.arena, p->ana.account, &list), 2);
+	for (int i = 0; i < 2; i++) {
+		db_begin(p->ana.db);
+		device_set_told(p->ana.db, p->ana.account);
+		assert_true(db_commit(p->ana.db, NULL));
+		assert_int_equal(device_news(p->ana.db, p->ana.arena, p->ana.account, &list), 0);
+		offer(&p->ana, omemo_device(p->jose.omemo), forged); /* the second time it is no news */
+		assert_int_equal(device_news(p->ana.db, p->ana.arena, p->ana.account, &list), i == 0);
+		assert_true(i == 1 || list[0].offers);
+	}
+}
+
+/* O11: the decision counts for what is written and has not left, too; whom it does not concern loses nothing. */
+static void
+test_decided_before_it_left(void **state)
+{
+	struct pair *p = *state;
+	struct arena *arena = arena_new();
+	struct outbox_item item;
+	uint32_t tablet = omemo_device(p->tablet.omemo);
+	both_devices(p);
+	home_write(&p->ana, JOSE, "antes", OUTBOX_READY);
+	set_trust(&p->ana, JOSE, tablet, TRUST_REJECTED);
+	outbox_keys_came(p->ana.db, p->ana.omemo, p->ana.account, JOSE, T0);
+	assert_true(outbox_next(p->ana.db, arena, p->ana.account, 0, &item));
+	struct xml *message = home_post(&p->ana, arena);
+	struct xml *header = xml_find(xml_find(message, "encrypted", NULL), "header", NULL);
+	struct xml *key = xml_find(header, "key", NULL);
+	assert_int_equal(strtoul(xml_attr(key, "rid"), NULL, 10), omemo_device(p->jose.omemo));
+	assert_null(xml_next(key, "key", NULL));
+	assert_int_equal(home_receive(&p->jose, message, WAY_LIVE, NULL).outcome, INBOX_MESSAGE);
+	/* trusted after all: it gets what it missed */
+	set_trust(&p->ana, JOSE, tablet, TRUST_VERIFIED);
+	assert_int_equal(outbox_keys_came(p->ana.db, p->ana.omemo, p->ana.account, JOSE, T0), 1);
+	assert_int_equal(home_carry(&p->ana, &p->tablet), 1);
+	assert_string_equal(home_read(&p->tablet, ANA), "antes");
+	/* a changed key stops what has not left; the known one being right, it goes on */
+	home_write(&p->ana, JOSE, "después", OUTBOX_READY);
+	uint8_t forged[IDENTITY_LEN];
+	omemo_identity(p->ana.omemo, forged);
+	offer(&p->ana, tablet, forged);
+	outbox_keys_came(p->ana.db, p->ana.omemo, p->ana.account, NULL, T0);
+	assert_false(outbox_next(p->ana.db, arena, p->ana.account, 0, &item));
+	struct device device = home_device(&p->ana, JOSE, tablet);
+	db_begin(p->ana.db);
+	assert_true(device_verify(p->ana.db, p->ana.account, JOSE, tablet, device.identity));
+	assert_true(db_commit(p->ana.db, NULL));
+	assert_int_equal(outbox_keys_came(p->ana.db, p->ana.omemo, p->ana.account, JOSE, T0), 1);
+	assert_int_equal(home_carry(&p->ana, &p->jose), 1);
+	arena_free(&arena);
+}
+
+/* O9: asked for in clear while nobody knew of a device; before it leaves one is seen. */
+static void
+test_clear_that_waited(void **state)
+{
+	struct pair *p = *state;
+	struct outbox_sent sent;
+	struct arena *arena = arena_new();
+	home_take_list(&p->jose, "luz@bogota.example", NULL, 0);
+	for (int i = 0; i < 2; i++) {
+		outbox_send(p->jose.db, p->jose.omemo, arena, p->jose.account, "luz@bogota.example", "a la vista",
+			    OUTBOX_PLAIN, T0, &sent);
+		assert_int_equal(sent.result, OUTBOX_READY);
+		if (i == 0) { /* the control: nothing changed, it goes in clear */
+			outbox_keys_came(p->jose.db, p->jose.omemo, p->jose.account, NULL, T0);
+			assert_string_equal(xml_child_text(arena, home_post(&p->jose, arena), "body", NULL),
+					    "a la vista");
+		}
+	}
+	home_take_list(&p->jose, "luz@bogota.example", (uint32_t[]){ 5 }, 1);
+	outbox_keys_came(p->jose.db, p->jose.omemo, p->jose.account, NULL, T0);
+	assert_null(home_post(&p->jose, arena));
+	arena_free(&arena);
+}
+
+/* O12: a home that is put back from a copy notices, and is read again. */
+static void
+test_set_back(void **state)
+{
+	struct pair *p = *state;
+	struct arena *arena = arena_new();
+	struct xml *messages[3];
+	home_write(&p->ana, JOSE, "cero", OUTBOX_READY);
+	home_carry(&p->ana, &p->jose);
+	home_write(&p->jose, ANA, "sí", OUTBOX_READY);
+	home_carry(&p->jose, &p->ana);
+	home_carry(&p->ana, &p->jose);
+	home_keep(&p->ana);
+	for (int i = 0; i < 3; i++) {
+		home_write(&p->ana, JOSE, i == 0 ? "uno" : i == 1 ? "dos" : "tres", OUTBOX_READY);
+		messages[i] = home_post(&p->ana, arena);
+		assert_int_equal(home_receive(&p->jose, messages[i], WAY_LIVE, NULL).outcome, INBOX_MESSAGE);
+		/* the control: they are known here */
+		assert_int_equal(home_receive(&p->ana, messages[i], WAY_ARCHIVE, "a").outcome, INBOX_DUPLICATE);
+	}
+	assert_true(home_device(&p->ana, JOSE, omemo_device(p->jose.omemo)).session);
+	home_set_back(&p->ana);
+	home_write(&p->ana, JOSE, "cuatro", OUTBOX_READY); /* with a key that was spent: not read */
+	assert_int_equal(home_carry(&p->ana, &p->jose), 0);
+	for (int i = 0; i < 3; i++)
+		home_receive(&p->ana, messages[i], WAY_ARCHIVE, "a");
+	assert_false(home_device(&p->ana, JOSE, omemo_device(p->jose.omemo)).session);
+	assert_int_not_equal(omemo_bundle_due(p->ana.omemo), 0);
+	home_introduce(&p->ana, &p->jose); /* its bundle is fetched anew */
+	outbox_keys_came(p->ana.db, p->ana.omemo, p->ana.account, NULL, T0);
+	inbox_caught_up(p->ana.db, p->ana.omemo, p->ana.account, T0);
+	assert_int_equal(home_carry(&p->ana, &p->jose), 1);
+	home_write(&p->ana, JOSE, "cinco", OUTBOX_READY);
+	assert_int_equal(home_carry(&p->ana, &p->jose), 1);
+	assert_string_equal(home_read(&p->jose, ANA), "cero|uno|dos|tres|cuatro|cinco");
+	home_write(&p->jose, ANA, "te leo", OUTBOX_READY);
+	assert_int_equal(home_carry(&p->jose, &p->ana), 1);
 	arena_free(&arena);
 }
 
@@ -506,6 +691,11 @@ main(void)
 		TEST(test_blind_then_strict),
 		TEST(test_changed_bundle),
 		TEST(test_changed_message),
+		TEST(test_clear_that_waited),
+		TEST(test_decided_before_it_left),
+		TEST(test_set_back),
+		TEST(test_which_key),
+		TEST(test_news),
 		TEST(test_wrong_sender),
 		TEST(test_tampered),
 		TEST(test_prekey_collision),

@@ -1,6 +1,7 @@
 /* test_net.c -- the loop, sockets and TLS with real descriptors; the client's side is OpenSSL, blocking, in threads of its own. */
 #include "config.h"
 
+#include "relay/net/crowd.h"
 #include "relay/net/io.h"
 #include "relay/net/listener.h"
 #include "relay/net/loop.h"
@@ -623,7 +624,9 @@ static void
 test_listener_limit(void **state)
 {
 	char *error = NULL;
-	struct listener *listener = listener_new(loop, "127.0.0.1:0", on_accept, NULL, &error);
+	struct crowd *crowd = crowd_new();
+	struct listener *listener = listener_new(loop, "127.0.0.1:0", crowd, on_accept, NULL, &error);
+	struct listener *other = listener_new(loop, "127.0.0.1:0", crowd, on_accept, NULL, &error);
 	int client[4];
 	char byte;
 
@@ -632,13 +635,14 @@ test_listener_limit(void **state)
 	assert_null(strstr(listener_address(listener), ":0\0"));
 	accepts = 0;
 	wanted_accepts = 8;
-	listener_limit(listener, 2);
-	for (int i = 0; i < 3; i++)
-		client[i] = connect_to(listener_address(listener));
-	run_for(100);
+	crowd_limit(crowd, 2);
+	for (int i = 0; i < 3; i++) { /* counted over all ports together */
+		client[i] = connect_to(listener_address(i == 1 ? other : listener));
+		run_for(100);
+	}
 	assert_int_equal(accepts, 2);
 	assert_int_equal(read(client[2], &byte, 1), 0); /* closed */
-	listener_gone(listener, peers[0]);
+	crowd_leave(crowd, peers[0]);
 	client[3] = connect_to(listener_address(listener));
 	run_for(100);
 	assert_int_equal(accepts, 3);
@@ -647,10 +651,12 @@ test_listener_limit(void **state)
 	for (int i = 0; i < accepts; i++)
 		close(accepted[i]);
 	listener_free(&listener);
-	assert_null(listener_new(loop, "nowhere", on_accept, NULL, &error));
+	listener_free(&other);
+	crowd_free(&crowd);
+	assert_null(listener_new(loop, "nowhere", NULL, on_accept, NULL, &error));
 	assert_non_null(strstr(error, "nowhere"));
 	free(error);
-	assert_null(listener_new(loop, "192.0.2.1:1", on_accept, NULL, &error));
+	assert_null(listener_new(loop, "192.0.2.1:1", NULL, on_accept, NULL, &error));
 	free(error);
 }
 
@@ -659,7 +665,7 @@ static void
 test_listener_backs_off(void **state)
 {
 	char *error = NULL;
-	struct listener *listener = listener_new(loop, "127.0.0.1:0", on_accept, NULL, &error);
+	struct listener *listener = listener_new(loop, "127.0.0.1:0", NULL, on_accept, NULL, &error);
 	struct rlimit saved, low;
 	struct timespec before, after;
 	int client = connect_to(listener_address(listener));

@@ -172,6 +172,25 @@ by_size(void **state)
 }
 
 static void
+counters(void **state)
+{
+	struct world *world = begin(0, 0);
+
+	(void)state;
+	conf.resume = 3600;
+	world_apply(world, &(struct op){ .kind = OP_COUNTER, .account = "ana", .item = "x", .id = 1, .time = wall });
+	pass(7 * DAY);
+	for (int i = 0; i < 30; i++)
+		minute();
+	assert_int_equal(rows(world, "counter"), 1); /* a week, and the hour in which it could have been taken up */
+	for (int i = 0; i < 50; i++)
+		minute();
+	assert_int_equal(rows(world, "counter"), 0);
+	world_free(&world);
+	conf.resume = 0;
+}
+
+static void
 without_limits(void **state)
 {
 	struct world *world = begin(0, 0);
@@ -192,6 +211,7 @@ main(void)
 		cmocka_unit_test(by_age),
 		cmocka_unit_test(not_after_a_jump),
 		cmocka_unit_test(by_size),
+		cmocka_unit_test(counters),
 		cmocka_unit_test(without_limits),
 	};
 

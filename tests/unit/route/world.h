@@ -32,6 +32,8 @@ struct client {
 	bool away;               /* what stream_is_away() says */
 	bool managed;            /* XEP-0198: what it is sent is counted */
 	uint64_t sent;
+	uint64_t place;          /* of the last that it was sent, or that was put by for it */
+	uint64_t replayed;       /* up to which place stream_replay() was last asked */
 	int asked;               /* <r/> that it was sent */
 	int holds;
 	enum stream_error closed; /* stream error it was closed with */
