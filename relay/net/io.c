@@ -175,6 +175,7 @@ write_some(struct io *io)
 		}
 	}
 	io->taken += (size_t)sent;
+	*loop_queued(io->loop) -= (size_t)sent;
 	return true;
 }
 
@@ -366,6 +367,7 @@ io_free(struct io **io_p)
 	io->ssl = NULL;
 	tls_unref(&io->tls);
 	close(io->fd);
+	*loop_queued(io->loop) -= io_queued(io);
 	buf_free(&io->out);
 }
 
@@ -398,6 +400,7 @@ io_write(struct io *io, const char *bytes, size_t len)
 	if (io->closed || io->ending || len == 0)
 		return;
 	buf_add(&io->out, bytes, len);
+	*loop_queued(io->loop) += len;
 	if (!io->want_write)
 		loop_turn_end(io->loop, &io->flush);
 }
@@ -413,6 +416,12 @@ size_t
 io_queued(const struct io *io)
 {
 	return io->out.len - io->taken;
+}
+
+size_t
+io_queued_all(struct loop *loop)
+{
+	return *loop_queued(loop);
 }
 
 void

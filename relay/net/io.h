@@ -36,6 +36,7 @@ bool io_start_tls(struct io *io, struct tls *tls, const char *alpn);
 void io_write(struct io *io, const char *bytes, size_t len);
 void io_pause(struct io *io, bool paused); /* stop or go on reading */
 size_t io_queued(const struct io *io);     /* bytes not yet taken by the kernel */
+size_t io_queued_all(struct loop *loop);   /* the same of all connections of the loop */
 void io_shutdown(struct io *io);           /* close_notify and FIN after what is queued; then IO_CLOSED comes from the peer's end */
 
 const char *io_peer(const struct io *io); /* "192.0.2.7:5222" or "[2001:db8::1]:5222"; borrowed */

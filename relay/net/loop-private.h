@@ -4,6 +4,7 @@
 #ifndef RELAY_NET_LOOP_PRIVATE_H
 #define RELAY_NET_LOOP_PRIVATE_H
 
+#include <stddef.h>
 #include <uv.h>
 #include "relay/net/loop.h"
 
@@ -19,6 +20,7 @@ struct turn_end {
 uv_loop_t *loop_uv(struct loop *loop);
 /* The one read buffer of all connections, LOOP_BUFFER bytes: filled and given out within one callback. */
 char *loop_buffer(struct loop *loop);
+size_t *loop_queued(struct loop *loop); /* bytes that wait in all connections for their peers to read */
 void loop_turn_end(struct loop *loop, struct turn_end *call); /* asking again changes nothing */
 void loop_turn_cancel(struct turn_end *call);
 

@@ -41,6 +41,7 @@ struct loop {
 	struct deferred *first, **last;
 	struct watch *watches;
 	char buffer[LOOP_BUFFER];
+	size_t queued;
 	bool stopped;
 };
 
@@ -158,6 +159,12 @@ char *
 loop_buffer(struct loop *loop)
 {
 	return loop->buffer;
+}
+
+size_t *
+loop_queued(struct loop *loop)
+{
+	return &loop->queued;
 }
 
 void

@@ -43,6 +43,7 @@ struct fifo {
 	struct stream *stream; /* NULL: gone */
 	struct slot *first, **last, *newest;
 	size_t unhandled;
+	size_t *all; /* the same of all streams; NULL: gone */
 	bool advancing;
 	bool held;      /* fifo_hold() */
 	bool undecided; /* the newest slot is */
@@ -51,12 +52,13 @@ struct fifo {
 static void advance(struct fifo *fifo);
 
 struct fifo *
-fifo_new(const struct fifo_owner *owner, struct stream *stream)
+fifo_new(const struct fifo_owner *owner, struct stream *stream, size_t *all)
 {
 	struct fifo *fifo = xcalloc(1, sizeof *fifo);
 
 	fifo->owner = owner;
 	fifo->stream = stream;
+	fifo->all = all;
 	fifo->last = &fifo->first;
 	return fifo;
 }
@@ -74,6 +76,8 @@ fifo_leave(struct fifo **fifo)
 	struct fifo *leaving = *fifo;
 
 	*fifo = NULL;
+	*leaving->all -= leaving->unhandled;
+	leaving->all = NULL;
 	leaving->stream = NULL;
 	leaving->held = false;
 	if (leaving->first == NULL || leaving->advancing)
@@ -109,6 +113,7 @@ fifo_add(struct fifo *fifo)
 	fifo->last = &slot->next;
 	fifo->newest = slot;
 	fifo->unhandled++;
+	++*fifo->all;
 	fifo->undecided = true;
 	return slot;
 }
@@ -176,6 +181,8 @@ advance(struct fifo *fifo)
 		if (fifo->first == NULL)
 			fifo->last = &fifo->first;
 		fifo->unhandled--;
+		if (fifo->all != NULL)
+			--*fifo->all;
 		give_replies(slot);
 		if (fifo->stream != NULL && fifo->owner->handled != NULL)
 			fifo->owner->handled(fifo->stream, slot->asked);

@@ -21,7 +21,8 @@ struct fifo_owner {
 	void (*moved)(struct stream *stream); /* a slot was decided or handled; called at the end of it */
 };
 
-struct fifo *fifo_new(const struct fifo_owner *owner, struct stream *stream);
+/* all: counts what is unhandled in all streams' rows together; borrowed until fifo_leave. */
+struct fifo *fifo_new(const struct fifo_owner *owner, struct stream *stream, size_t *all);
 /* The stream is gone. Frees itself when the last slot is handled. */
 void fifo_leave(struct fifo **fifo);
 

@@ -99,6 +99,7 @@ host_stream_gone(struct stream_host *host)
 {
 	struct stream_shared *shared = stream_shared(host);
 
+	shared->count--;
 	if (++shared->gone == TRIM_AFTER)
 		timer_set(shared->trim, TRIM_WAIT);
 	if (shared->stopping && host->streams == NULL && shared->done != NULL) {

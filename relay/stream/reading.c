@@ -50,14 +50,24 @@ reading_init(struct stream *stream)
 	stream->waiting_last = &stream->waiting;
 }
 
+/* Who has much under way waits while all together have more than is soon written, so that one who says little is heard between a
+ * hundred who say all they can. */
+static bool
+has_its_part(const struct stream *stream)
+{
+	size_t unhandled = fifo_unhandled(stream->fifo);
+
+	return unhandled >= STREAM_UNHANDLED_MOST || (unhandled >= STREAM_UNHANDLED_LEAST &&
+	    stream_shared(stream->host)->unhandled >= STREAM_UNHANDLED_ALL);
+}
+
 /* The next stanza must wait for the one before it. */
 static bool
 is_blocked(const struct stream *stream)
 {
 	return stream->state >= STATE_AWAY || stream->yielding || stream->resuming[0] != '\0' || stream->restart != RESTART_NONE || stream->holds > 0 ||
 	    stream->stopping || stream_queued(stream) > STREAM_QUEUE_PAUSE || sasl_is_busy(stream) ||
-	    fifo_is_undecided(stream->fifo) ||
-	    fifo_unhandled(stream->fifo) >= STREAM_UNHANDLED_MOST;
+	    fifo_is_undecided(stream->fifo) || has_its_part(stream);
 }
 
 /* Reading stops while something waits; what was written for a slow reader is bounded elsewhere. */

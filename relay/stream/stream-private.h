@@ -55,8 +55,11 @@ enum {
 	STREAM_BYTES_BEFORE = 16 * 1024, /* XEP-0478 max-bytes, before authentication */
 	STREAM_BYTES_AFTER = 256 * 1024,
 	STREAM_UNHANDLED_MOST = 256,
+	STREAM_UNHANDLED_ALL = 512, /* of all streams: beyond it each has STREAM_UNHANDLED_LEAST */
+	STREAM_UNHANDLED_LEAST = 4,
 	STREAM_QUEUE_PAUSE = 2 * 1024 * 1024, /* answers not yet taken: no more questions until they are */
 	STREAM_QUEUE_MOST = 4 * 1024 * 1024,
+	STREAM_QUEUES_ALL = 64 * 1024 * 1024, /* of all streams; beyond it each may have its equal part (attack M6) */
 	STREAM_TRIES = 3,
 	STREAM_IDLE = 5 * 60, /* seconds */
 	STREAM_LANG_MAX = 35,
@@ -171,6 +174,8 @@ struct stream_shared {
 	uint8_t secret[32]; /* of fake salts */
 	struct timer *timer, *trim;
 	size_t kept; /* bytes of sent stanzas, of all streams (resume.c) */
+	size_t count;  /* streams */
+	size_t unhandled; /* stanzas of theirs */
 	unsigned gone; /* connections, since memory was last given back */
 	void (*done)(void *arg);
 	void *done_arg;

@@ -217,11 +217,23 @@ stream_writes(struct stream *stream, const char *text)
 	stream_write(stream, text, strlen(text));
 }
 
+/* Many who do not read would together fill the memory that one alone may not. Those with more than an equal part of what there is
+ * for all are ended first; what was sent to them waits in the mailbox. */
+static size_t
+queue_most(const struct stream *stream)
+{
+	size_t part = STREAM_QUEUES_ALL / stream_shared(stream->host)->count;
+
+	if (part > STREAM_QUEUE_MOST || io_queued_all(stream->host->loop) <= STREAM_QUEUES_ALL)
+		return STREAM_QUEUE_MOST;
+	return part;
+}
+
 void
 stream_send_counted(struct stream *stream, const char *bytes, size_t len)
 {
 	stream_write(stream, bytes, len);
-	if (stream_queued(stream) > STREAM_QUEUE_MOST)
+	if (stream_queued(stream) > queue_most(stream))
 		stream_close(stream, STREAM_RESOURCE_CONSTRAINT, "What was sent is not being read.");
 }
 
@@ -344,6 +356,7 @@ add_to_host(struct stream *stream)
 	if (stream->next != NULL)
 		stream->next->back = &stream->next;
 	host->streams = stream;
+	stream_shared(host)->count++;
 }
 
 void
@@ -358,7 +371,7 @@ stream_accept(struct stream_host *host, int fd, bool direct, void (*on_gone)(voi
 	stream->since = now_wall();
 	reading_init(stream);
 	stream->timer = timer_new(host->loop, deadline_fired, stream);
-	stream->fifo = fifo_new(&fifo_owner, stream);
+	stream->fifo = fifo_new(&fifo_owner, stream, &stream_shared(host)->unhandled);
 	name_for_logs(stream);
 	address_of_peer(fd, stream->peer);
 	add_to_host(stream);

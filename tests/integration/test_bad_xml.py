@@ -360,60 +360,6 @@ def settle():
     time.sleep(0.2)
 
 
-def test_slow_and_silent():
-    # X14: 1,000 connections in five ways of saying nothing; all are closed by the phase's deadline, others log in.
-    count = 1000 if not SANITIZED else 200
-    phases = []
-    for i in range(count):
-        kind = i % 5
-        sock = socket.create_connection(("127.0.0.1", relay.tls_port if kind == 1 else relay.port), 10)
-        if kind == 1:
-            sock.sendall(b"\x16\x03\x01\x00\xc8\x01\x00")
-        elif kind == 2:
-            sock.sendall(b"<stream:stream xmlns='jab")
-        elif kind in (3, 4):
-            stream = Stream(relay, direct=True, tls_context=CONTEXT)
-            sock.close()
-            stream.open()
-            stream.send("<auth xmlns='urn:ietf" if kind == 3 else " ")
-            sock = stream.sock
-        phases.append((kind, sock, time.monotonic()))
-    logins = []
-    open_ones = dict(enumerate(phases))
-    closed_after = {k: [] for k in range(5)}
-    end = time.monotonic() + 45
-    trickle = time.monotonic()
-    while open_ones and time.monotonic() < end:
-        if time.monotonic() - trickle > 3:
-            trickle = time.monotonic()
-            for kind, sock, _ in open_ones.values():        # a byte now and then moves no deadline
-                try:
-                    sock.send(b" " if kind in (0, 4) else b"x" if kind == 3 else b"")
-                except OSError:
-                    pass
-        start = time.monotonic()
-        login(relay, jid).close()
-        logins.append(time.monotonic() - start)
-        for i, (kind, sock, begun) in list(open_ones.items()):
-            sock.settimeout(0)
-            try:
-                if sock.recv(4096) == b"":
-                    raise ConnectionError
-            except (BlockingIOError, ssl.SSLWantReadError):
-                continue
-            except OSError:
-                closed_after[kind].append(time.monotonic() - begun)
-                sock.close()
-                del open_ones[i]
-        time.sleep(0.1)
-    left = {k: sum(1 for kind, _, _ in open_ones.values() if kind == k) for k in range(5)}
-    check(not open_ones, f"still open after 45 s, by phase: {left}")
-    logins.sort()
-    print("  closed after " + ", ".join(f"{max(v):.0f} s" for v in closed_after.values() if v)
-          + f"; logins meanwhile p99 {logins[int(len(logins) * 0.99)]:.2f} s")
-    check(logins[int(len(logins) * 0.99)] < (1 if not SANITIZED else 5), "logins meanwhile")
-
-
 def test_client_that_never_reads():
     # Its queue is bounded and it alone pays (X14).
     jid2 = relay.user()

@@ -389,6 +389,8 @@ world_pending(struct world *world, const char *node)
 
 /* ---- clients ---- */
 
+static size_t unhandled;
+
 struct client *
 client_new(struct world *world, const char *node, const char *resource)
 {
@@ -396,7 +398,7 @@ client_new(struct world *world, const char *node, const char *resource)
 	struct arena *arena = arena_new();
 	const char *bound = NULL;
 
-	client->fifo = fifo_new(&fifo_owner, (struct stream *)client);
+	client->fifo = fifo_new(&fifo_owner, (struct stream *)client, &unhandled);
 	client->session = router_stream_owner.bound(world->router, (struct stream *)client, arena, node,
 						    resource, &bound, &client->refused);
 	if (client->session != NULL)

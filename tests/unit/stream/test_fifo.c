@@ -46,12 +46,14 @@ on_handled(struct stream *stream, bool asked)
 
 static const struct fifo_owner owner = { .reply = on_reply, .handled = on_handled, .moved = on_moved };
 
+static size_t all;
+
 static struct fifo *
 fresh(void)
 {
 	seen[0] = '\0';
 	moves = 0;
-	return fifo_new(&owner, (struct stream *)seen);
+	return fifo_new(&owner, (struct stream *)seen, &all);
 }
 
 static void
