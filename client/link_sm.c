@@ -61,6 +61,7 @@ send_a(struct stream *stream)
 
 	xml_setf(arena, a, "h", "%u", (unsigned)stream->handled);
 	link_send(stream->link, a);
+	stream->told = stream->handled;
 	arena_free(&arena);
 }
 
@@ -112,12 +113,16 @@ stream_take_sm(struct stream *stream, const struct xml *element, bool *grew_r)
 	return true;
 }
 
-void
-stream_handled(struct stream *stream, bool tell)
+uint32_t
+stream_received(const struct stream *stream)
 {
-	bool news = stream->handled != stream->received;
+	return stream->received;
+}
 
-	stream->handled = stream->received;
-	if (tell && news && stream->managed)
+void
+stream_handled(struct stream *stream, uint32_t upto, bool tell)
+{
+	stream->handled = upto;
+	if (tell && stream->managed && stream->told != stream->handled)
 		send_a(stream);
 }

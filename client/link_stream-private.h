@@ -26,6 +26,7 @@ struct stream {
 	uint32_t acked;    /* of sent */
 	uint32_t received; /* handed out */
 	uint32_t handled;  /* of received, what may be told */
+	uint32_t told;     /* of handled */
 };
 
 /* link_login.c */

@@ -161,6 +161,12 @@ stream_bytes(const struct stream *stream, uint64_t *sent_r, uint64_t *received_r
 
 /* -- stanzas and their numbers ----------------------------------------------------------------------------- */
 
+bool
+stream_flush(struct stream *stream, int64_t deadline)
+{
+	return link_flush(stream->link, deadline);
+}
+
 uint32_t
 stream_send(struct stream *stream, const struct xml *stanza)
 {

@@ -73,7 +73,11 @@ enum stream_got {
 };
 enum stream_got stream_next(struct stream *stream, int64_t deadline, struct arena **arena_r, struct xml **stanza_r);
 
-/* All stanzas handed out so far are durable or need not be. With `tell`, the relay hears of it at once. */
-void stream_handled(struct stream *stream, bool tell);
+/* How many stanzas were handed out. */
+uint32_t stream_received(const struct stream *stream);
+/* The stanzas up to this number are durable or need not be. With `tell`, the relay hears of it at once, unless it has. */
+void stream_handled(struct stream *stream, uint32_t upto, bool tell);
+/* What was sent is with the kernel. */
+bool stream_flush(struct stream *stream, int64_t deadline);
 
 #endif

@@ -38,6 +38,25 @@ struct sync_flight {
 	bool message;
 };
 
+/* The account's archive in one sync: see sync_archive.c. */
+struct sync_archive {
+	bool there;          /* the account has one */
+	bool clears;         /* what is paged counts as delivered, where that is declared */
+	bool declared, begun;
+	bool held;           /* after the first page others come first */
+	bool more;           /* than the pages so far */
+	enum { SPAN_NEWEST, SPAN_SINCE, SPAN_BEHIND } span;
+	char query[ID_LEN + 1]; /* of the page under way; "": none */
+	int64_t since;
+	int64_t limit;       /* now_mono(): the page must be here */
+	size_t pages;
+	char *last;          /* the cursor; owned, as the others */
+	int64_t time;        /* of the cursor; 0: there is none yet */
+	char *next;          /* the last result of the page under way */
+	int64_t next_time;
+	char *mark;
+};
+
 struct sync {
 	struct db *db;
 	const struct account *account;
@@ -58,15 +77,32 @@ struct sync {
 	struct xml *pongs[16];
 	size_t pong_count;
 	enum sync_phase phase;
+	struct sync_archive archive;
+	unsigned depth;      /* stanzas being looked after, one inside the other's wait */
+	uint32_t outermost;  /* the number of the first of them */
 };
 
 /* sync_pump.c: what comes in, whatever it is. */
 void sync_ask(struct sync *sync, struct xml *iq, sync_answer *done, void *arg); /* iq gets its id here; may wait for room */
 bool sync_settle(struct sync *sync);                  /* until no ask is open; false: the stream is gone */
+struct inbox *sync_batch(struct sync *sync);          /* the open batch, opened if need be */
 bool sync_commit(struct sync *sync);                  /* the open batch; then what waited for it */
+void sync_take(struct sync *sync, struct arena *arena, const struct xml *message, const struct inbox_meta *meta);
+void sync_count_other(struct sync *sync);             /* no message, or none for us: that too is limited */
+/* What `done` waits for is coming: SYNC_ANSWER_MS more, not beyond the limit. */
+void sync_patience(struct sync *sync, sync_answer *done, int64_t limit);
+bool sync_is_own(const struct sync *sync, const char *from);
 bool sync_turn(struct sync *sync, int64_t deadline);  /* one stanza, ack or pause; false: the stream is gone */
 bool sync_alive(const struct sync *sync);
 void sync_progress(struct sync *sync, enum sync_phase phase, size_t done, size_t total);
+
+/* sync_archive.c: the archive, in the order of a sync. */
+void sync_archive_open(struct sync *sync);            /* first questions, a first small page among them */
+void sync_archive_catch_up(struct sync *sync);        /* before presence: the other pages, up to now */
+void sync_archive_newest(struct sync *sync);          /* behind the flush: where a home without a cursor begins */
+bool sync_archive_moved(const struct sync *sync);     /* something came */
+void sync_archive_close(struct sync *sync);
+bool sync_archive_result(struct sync *sync, struct arena *arena, const struct xml *message); /* true: it was one */
 
 /* sync_caps.c: what this client understands. */
 void sync_add_caps(struct arena *arena, struct xml *presence);

@@ -166,7 +166,7 @@ log_in(struct sync *sync, struct arena *arena, const struct sync_settings *setti
 /* -- what waits at the relay ------------------------------------------------------------------------------- */
 
 /*
- * Presence starts the flush. The answer to a question that the relay reads from its database comes behind what it read
+ * The archive first, then presence, which starts the flush. The answer to a question that the relay reads from its database comes behind what it read
  * for the flush (a ping's may overtake that): our own device list is such a question, and worth asking. A relay that
  * flushes by windows goes on once we acknowledged, so it is asked again as long as messages came.
  */
@@ -176,6 +176,7 @@ receive(struct sync *sync)
 	struct arena *arena = arena_new();
 	struct xml *presence = stanza_new(arena, "presence", NULL, NULL, NULL, NULL);
 
+	sync_archive_catch_up(sync);
 	sync_add_caps(arena, presence);
 	stream_send(sync->stream, presence);
 	arena_free(&arena);
@@ -186,6 +187,7 @@ receive(struct sync *sync)
 		if (!sync_settle(sync) || !sync_commit(sync) || sync->round == 0)
 			break;
 	}
+	sync_archive_newest(sync);
 }
 
 /* -- the whole --------------------------------------------------------------------------------------------- */
@@ -215,9 +217,11 @@ work(struct sync *sync)
 	sync_progress(sync, SYNC_KEYS, 0, 0);
 	sync_ask_roster(sync);
 	sync_ask_own_list(sync);
+	sync_archive_open(sync);
 	if (!sync_settle(sync))
 		return;
-	sync_publish(sync);
+	if (!sync_archive_moved(sync)) /* else keys were used up, and the end publishes what takes their place */
+		sync_publish(sync);
 	sync_tell_roster(sync);
 	sync_ask_keys(sync);
 	outbox_keys_came(sync->db, sync->omemo, account, NULL, now_wall());
@@ -240,6 +244,8 @@ leave(struct sync *sync)
 		inbox_abandon(&sync->inbox);
 	arena_free(&sync->pong);
 	if (sync->stream != NULL) {
+		if (sync_alive(sync))
+			stream_handled(sync->stream, stream_received(sync->stream), true);
 		after = *sync->trouble;
 		stream_bytes(sync->stream, &sync->result->bytes_out, &sync->result->bytes_in);
 		if (after.fault == FAULT_NONE)
@@ -250,6 +256,7 @@ leave(struct sync *sync)
 	if (sync->flying > 0)
 		outbox_unsent(sync->db, sync->account->id);
 	free(sync->flights);
+	sync_archive_close(sync);
 	omemo_close(&sync->omemo);
 	if (sync->trouble->fault == FAULT_NONE && db_error(sync->db) != NULL)
 		trouble_set(sync->trouble, FAULT_DISK, "%s", db_error(sync->db));

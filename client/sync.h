@@ -6,9 +6,11 @@
  * whatever is not settled when the line breaks is done again next time. One process at a time has the connection of an
  * account (db_lock "sync-<account>").
  *
- * Order, so that what a person waits for comes first: roster, block list and own device list in one go; keys that messages
- * wait for; outbox; presence, and with it what waited at the relay, in batches each committed before it is acknowledged;
- * sessions completed, keys refilled, receipts; goodbye.
+ * Order, so that what a person waits for comes first: roster, block list, own device list and a first small page of the archive
+ * in one go; keys that messages wait for; outbox; the other pages, each committed with its cursor before it is acknowledged;
+ * presence, and with it what waits at the relay and is in no archive (without an archive: all that waits), in batches each
+ * committed before it is acknowledged; sessions completed, keys refilled, receipts; goodbye. Carbons are not asked for: what
+ * other devices of ours write comes with the archive.
  *
  * DIAGNOSTICS: sync_result.trouble. Never asks a person anything.
  */

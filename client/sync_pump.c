@@ -45,6 +45,21 @@ send_pongs(struct sync *sync)
 	arena_free(&sync->pong);
 }
 
+struct inbox *
+sync_batch(struct sync *sync)
+{
+	if (sync->inbox == NULL)
+		sync->inbox = inbox_begin(sync->db, sync->omemo, sync->account->id);
+	return sync->inbox;
+}
+
+/* Of the stanzas that came, those before the outermost that is still being looked after. */
+static uint32_t
+done_with(const struct sync *sync)
+{
+	return sync->depth > 0 ? sync->outermost - 1 : stream_received(sync->stream);
+}
+
 bool
 sync_commit(struct sync *sync)
 {
@@ -55,30 +70,29 @@ sync_commit(struct sync *sync)
 		free(error);
 		return false;
 	}
-	stream_handled(sync->stream, true);
+	stream_handled(sync->stream, done_with(sync), true);
 	send_pongs(sync);
 	return true;
 }
 
-static void
-take_message(struct sync *sync, struct arena *arena, const struct xml *message)
+void
+sync_count_other(struct sync *sync)
 {
-	struct inbox_meta meta = { .way = WAY_LIVE, .now = now_wall() };
+	if (++sync->others > SYNC_OTHERS_MAX)
+		trouble_set(sync->trouble, FAULT_TOO_BIG, "more than %d stanzas that are no message", SYNC_OTHERS_MAX);
+}
+
+void
+sync_take(struct sync *sync, struct arena *arena, const struct xml *message, const struct inbox_meta *meta)
+{
 	struct inbox_result result;
 
-	if (sync_key_event(sync, arena, message)) {
-		if (++sync->others > SYNC_OTHERS_MAX)
-			trouble_set(sync->trouble, FAULT_TOO_BIG, "more than %d events", SYNC_OTHERS_MAX);
-		return;
-	}
 	if (++sync->messages > SYNC_MESSAGES_MAX) {
 		trouble_set(sync->trouble, FAULT_TOO_BIG, "more than %d messages at once", SYNC_MESSAGES_MAX);
 		return;
 	}
 	sync->round++;
-	if (sync->inbox == NULL)
-		sync->inbox = inbox_begin(sync->db, sync->omemo, sync->account->id);
-	inbox_take(sync->inbox, arena, message, &meta, &result);
+	inbox_take(sync_batch(sync), arena, message, meta, &result);
 	switch (result.outcome) {
 	case INBOX_MESSAGE:
 		sync->result->received++;
@@ -98,6 +112,19 @@ take_message(struct sync *sync, struct arena *arena, const struct xml *message)
 	if (inbox_count(sync->inbox) >= INBOX_BATCH)
 		sync_commit(sync);
 	sync_progress(sync, sync->phase, sync->result->received, 0);
+}
+
+static void
+take_message(struct sync *sync, struct arena *arena, const struct xml *message)
+{
+	struct inbox_meta meta = { .way = WAY_LIVE, .now = now_wall() };
+
+	if (sync_archive_result(sync, arena, message))
+		return;
+	if (sync_key_event(sync, arena, message))
+		sync_count_other(sync);
+	else
+		sync_take(sync, arena, message, &meta);
 }
 
 /* -- asking ------------------------------------------------------------------------------------------------ */
@@ -149,6 +176,16 @@ sync_ask(struct sync *sync, struct xml *iq, sync_answer *done, void *arg)
 	arena_free(&arena);
 }
 
+void
+sync_patience(struct sync *sync, sync_answer *done, int64_t limit)
+{
+	int64_t deadline = now_mono() + SYNC_ANSWER_MS;
+
+	for (size_t i = 0; i < SYNC_ASKS; i++)
+		if (sync->asks[i].id[0] != '\0' && sync->asks[i].done == done)
+			sync->asks[i].deadline = deadline < limit ? deadline : limit;
+}
+
 /* Somebody else's relay may be away; our own that does not answer for our own account ends the sync. */
 static void
 expire_asks(struct sync *sync)
@@ -178,8 +215,8 @@ sync_settle(struct sync *sync)
 }
 
 /* RFC 6120 8.1.2.1: our own account answers without `from`, as our bare, or as our full address. */
-static bool
-is_own(const struct sync *sync, const char *from)
+bool
+sync_is_own(const struct sync *sync, const char *from)
 {
 	return from == NULL || strcmp(from, sync->account->jid) == 0 || strcmp(from, stream_jid(sync->stream)) == 0;
 }
@@ -196,7 +233,7 @@ take_answer(struct sync *sync, struct arena *arena, const struct xml *iq)
 		if (ask->id[0] == '\0' || strcmp(ask->id, id) != 0)
 			continue;
 		if (ask->from == NULL || strcmp(ask->from, sync->account->jid) == 0)
-			fits = is_own(sync, from);
+			fits = sync_is_own(sync, from);
 		else
 			fits = from != NULL && strcmp(from, ask->from) == 0;
 		if (fits) {
@@ -230,11 +267,11 @@ take_request(struct sync *sync, struct arena *arena, const struct xml *iq)
 		keep_pong(sync, iq);
 		return;
 	}
-	if (xml_find(iq, "query", NS_ROSTER) != NULL && iq_type(iq) == IQ_SET && is_own(sync, xml_attr(iq, "from"))) {
+	if (xml_find(iq, "query", NS_ROSTER) != NULL && iq_type(iq) == IQ_SET && sync_is_own(sync, xml_attr(iq, "from"))) {
 		sync_roster_push(sync, arena, iq);
 		return;
 	}
-	if (xml_find(iq, NULL, NS_BLOCKING) != NULL && iq_type(iq) == IQ_SET && is_own(sync, xml_attr(iq, "from"))) {
+	if (xml_find(iq, NULL, NS_BLOCKING) != NULL && iq_type(iq) == IQ_SET && sync_is_own(sync, xml_attr(iq, "from"))) {
 		stream_send(sync->stream, iq_result(arena, iq)); /* another device blocked: the whole list comes at the next sync */
 		return;
 	}
@@ -269,11 +306,11 @@ take_stanza(struct sync *sync, struct arena *arena, const struct xml *stanza)
 {
 	enum stanza_kind kind = stanza_kind(stanza);
 
-	if (kind != STANZA_MESSAGE && ++sync->others > SYNC_OTHERS_MAX) {
-		trouble_set(sync->trouble, FAULT_TOO_BIG, "more than %d stanzas that are no message", SYNC_OTHERS_MAX);
-		return;
-	}
-	switch (kind) {
+	if (kind != STANZA_MESSAGE)
+		sync_count_other(sync);
+	if (sync->depth++ == 0)
+		sync->outermost = stream_received(sync->stream);
+	switch (sync_alive(sync) ? kind : STANZA_OTHER) {
 	case STANZA_MESSAGE:
 		take_message(sync, arena, stanza);
 		break;
@@ -286,8 +323,9 @@ take_stanza(struct sync *sync, struct arena *arena, const struct xml *stanza)
 	case STANZA_OTHER:
 		break;
 	}
+	sync->depth--;
 	if (sync->inbox == NULL && sync->pong_count == 0)
-		stream_handled(sync->stream, false);
+		stream_handled(sync->stream, done_with(sync), false);
 }
 
 bool

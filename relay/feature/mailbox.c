@@ -234,10 +234,11 @@ mailbox_sent(struct session *session, int64_t id)
 	struct mailbox *mailbox;
 
 	/* What a device has is told by the highest id it confirmed: a page may begin anywhere. */
-	if (session->gone || mailbox_is_away(session) || !session_is_eligible(session) ||
-	    mailbox_is_per_device(session))
+	if (session->gone || mailbox_is_away(session) || mailbox_is_per_device(session))
 		return;
 	mailbox = mailbox_of(session);
+	if (!session_is_eligible(session) && (session->available || !mailbox->no_flush))
+		return;
 	if (mailbox->count >= MAILBOX_LIVE_MOST || mailbox_is_unconfirmed(mailbox, id))
 		return;
 	mailbox_remember(mailbox, &(struct mailbox_row){ .id = id,
@@ -317,7 +318,9 @@ on_closed(struct event *event, void *state)
 	return PASS;
 }
 
-/* <mailbox xmlns='urn:lazo:custody:0' flush='no'/>: this client pages the archive instead. */
+/* <mailbox xmlns='urn:lazo:custody:0' flush='no'/>: this client pages the archive instead, so what it is
+ * shown there counts as delivered already before its presence. With flush='yes' behind the pages, presence
+ * brings what no archive has. */
 static enum verdict
 on_mailbox(struct event *event, void *state)
 {
@@ -363,6 +366,7 @@ const struct feature feature_mailbox = {
 	.name = "mailbox",
 	.spec = "XEP-0160 1.0.1",
 	.disco = (const char *const[]){ "msgoffline", NULL },
+	.disco_account = (const char *const[]){ NS_CUSTODY "#mailbox", NULL },
 	.iq = handlers,
 	.hooks = hooks,
 	.acked = on_acked,

@@ -32,8 +32,8 @@ enum {
 /* A committed mailbox row for this session. `body`: the stanza as stored. */
 void mailbox_deliver(struct session *session, int64_t id, const char *body, size_t len);
 
-/* It was just sent a waiting row in another way (as an archive result): not flushed again, confirmed like
- * the others (design 3.2). */
+/* It was just sent a waiting row in another way (as an archive result): not flushed again, confirmed like the
+ * others, when the session is eligible or said before its presence that it pages. */
 void mailbox_sent(struct session *session, int64_t id);
 
 /* Append the stored stanza with its <stanza-id by=account/> (XEP-0359) and, with received other than 0, a

@@ -383,4 +383,35 @@ def test_what_waits_and_was_paged_is_not_flushed_again():
     a.close()
 
 
+def test_paged_before_presence_and_the_rest_behind_it():
+    a, away = login(relay, relay.user()), relay.user()
+    for i in range(5):
+        say(a, away, f"n{i}")
+    say(a, away, "not archived", extra="<no-permanent-store xmlns='urn:xmpp:hints'/>")
+    a.barrier()
+
+    def waiting():
+        return next(int(u["pending"]) for u in relay.ctl_json("user", "list") if u["jid"] == away)
+
+    def paged(*declared):
+        b = login(relay, away, presence=False)
+        b.send("<enable xmlns='urn:xmpp:sm:3'/>")
+        b.read()
+        for flush in declared:
+            b.result("set", f"<mailbox xmlns='urn:lazo:custody:0' flush='{flush}'/>")
+        equal(archive(b).bodies, [f"n{i}" for i in range(5)])
+        b.send(f"<a xmlns='urn:xmpp:sm:3' h='{len(declared) + 5 + 1}'/>")
+        b.barrier()
+        return b
+    paged().drop()
+    equal(waiting(), 6, "who is not there and does not say that it pages confirms nothing")
+    b = paged("no")
+    equal(waiting(), 1, "the page is confirmed")
+    b.result("set", "<mailbox xmlns='urn:lazo:custody:0' flush='yes'/>")
+    b.send("<presence/>")
+    equal([e.findtext(CLIENT + "body") for e in b.barrier() if e.tag == CLIENT + "message"], ["not archived"])
+    b.close()
+    a.close()
+
+
 main()

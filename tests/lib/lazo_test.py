@@ -33,11 +33,12 @@ SRC = pathlib.Path(os.environ.get("LAZO_SRC", pathlib.Path(__file__).resolve().p
 BUILD = pathlib.Path(os.environ.get("LAZO_BUILD", SRC))
 LONG = bool(os.environ.get("LAZO_LONG"))
 SANITIZED = bool(os.environ.get("LAZO_SANITIZED"))
-PROSODY = os.environ.get("LAZO_TEST_SERVER") == "prosody"
+PROSODY = os.environ.get("LAZO_TEST_SERVER", "").startswith("prosody")
+ARCHIVE = os.environ.get("LAZO_TEST_SERVER") != "prosody"   # prosody-mam has one, as our relay
 HOST = "familia.example"
 PASSWORD = "correct horse"
 
-__all__ = ["SRC", "BUILD", "LONG", "SANITIZED", "PROSODY", "HOST", "PASSWORD", "Authority", "Relay", "Skip",
+__all__ = ["SRC", "BUILD", "LONG", "SANITIZED", "PROSODY", "ARCHIVE", "HOST", "PASSWORD", "Authority", "Relay", "Skip",
            "main", "ours", "skip", "check", "equal", "eventually", "free_port", "scratch", "tool", "background", "stop_process"]
 
 

@@ -3,7 +3,7 @@ import os
 import socket
 import subprocess
 
-from lazo_test import background, eventually, free_port, tool
+from lazo_test import ARCHIVE, background, eventually, free_port, tool
 
 CONFIG = """
 run_as_root = true
@@ -11,7 +11,7 @@ pidfile = "{folder}/prosody.pid"
 data_path = "{data}"
 log = {{ {{ levels = {{ min = "info" }}, to = "file", filename = "{log}" }} }}
 modules_enabled = {{ "roster", "saslauth", "tls", "disco", "pep", "smacks", "carbons", "ping", "version", "time", "limits", "offline",
-	"blocklist", "invites", "invites_register", "register_ibr", "presence", "message", "iq", "c2s" }}
+	"blocklist", "invites", "invites_register", "register_ibr", "presence", "message", "iq", "c2s"{archive} }}
 modules_disabled = {{ "s2s", "http" }}
 limits = {{ }}
 plugin_paths = {{ }}
@@ -33,7 +33,7 @@ def start(relay):
     relay.ports = {"client": free_port(), "client_tls": free_port()}
     relay.file.write_text(CONFIG.format(
         folder=relay.folder, data=relay.data, log=relay.log, host=relay.host, crt=relay.crt, key=relay.key,
-        register="true" if relay.conf.get("registration") == '"open"' else "false", **relay.ports))
+        archive=', "mam"' if ARCHIVE else "", register="true" if relay.conf.get("registration") == '"open"' else "false", **relay.ports))
     relay.process = background(["prosody", "--config", relay.file, "-F"], stdout=subprocess.DEVNULL,
                                stderr=subprocess.STDOUT, env=os.environ | {"HOME": str(relay.folder)})
 
