@@ -88,6 +88,8 @@ static const struct word words[] = {
 	    "Messages that may wait for one account. 0: no limit." },
 	{ "quota", "pending_bytes", SIZE, AT(quota_pending_bytes), "100mb", 0, INT64_MAX / 2, NULL,
 	    "Bytes that may wait for one account. 0: no limit." },
+	{ "quota", "pubsub", SIZE, AT(quota_pubsub), "20mb", 0, INT64_MAX / 2, NULL,
+	    "Bytes of all that one account publishes and stores here: avatars, bookmarks, keys, private data. 0: no limit." },
 	{ "quota", "archive", SIZE, AT(quota_archive), "1gb", 0, INT64_MAX / 2, NULL,
 	    "Bytes of archive of one account. 0: no limit." },
 	{ "quota", "archive_age", TIME, AT(quota_archive_age), "730d", 0, 36500 * DAY, NULL,

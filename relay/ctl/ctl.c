@@ -97,6 +97,7 @@ ctl_commit(struct txn **txn)
 	case TXN_FULL:
 		ctl_complain(0, "the disk is full; nothing was changed");
 		break;
+	case TXN_OVER:
 	case TXN_FAILED:
 		ctl_complain(0, "the database could not be written; nothing was changed");
 		break;
@@ -113,6 +114,7 @@ ctl_exit_of(enum txn_result result, int conflict)
 	case TXN_CONFLICT:
 		return conflict;
 	case TXN_FULL:
+	case TXN_OVER:
 	case TXN_FAILED:
 		break;
 	}

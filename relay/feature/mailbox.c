@@ -23,6 +23,7 @@
 #include "proto/ns.h"
 #include "proto/xml.h"
 #include "relay/feature/feature_table.h"
+#include "relay/feature/quota.h"
 #include "relay/net/loop.h"
 #include "relay/route/account.h"
 #include "relay/route/event.h"
@@ -107,19 +108,40 @@ rows_sent(struct session *session, bool failed, bool full, bool more)
 	}
 }
 
+struct dropping {
+	struct session *session; /* referenced */
+	int64_t id;
+	struct pending_tally left;
+};
+
+static void
+dropped(void *arg, enum txn_result result)
+{
+	struct dropping *dropping = arg;
+	char text[33];
+
+	store_stanza_id(router_store(dropping->session->router), dropping->id, text);
+	if (result == TXN_COMMITTED)
+		log_info(&dropping->session->log, "%s dropped: its sender is blocked", text);
+	quota_mailbox_left(dropping->session->account, &dropping->left);
+	session_unref(&dropping->session);
+	free(dropping);
+}
+
 /* Blocked since it came: XEP-0191 3.3 lets nothing be delivered. */
 static void
 drop_row(struct session *session, int64_t id)
 {
-	struct account *account = session->account;
+	struct dropping *dropping = xcalloc(1, sizeof *dropping);
 	struct txn *txn = txn_new(router_store(session->router));
-	char text[33];
 
-	store_stanza_id(router_store(session->router), id, text);
-	log_info(&session->log, "%s dropped: its sender is blocked", text);
-	txn_add(txn, &(struct op){ .kind = OP_PENDING_CLEAR, .account = account->node, .id = id });
-	txn_submit(&txn, NULL, NULL);
-	account->pending -= account->pending > 0;
+	dropping->session = session_ref(session);
+	dropping->id = id;
+	txn_add(txn, &(struct op){ .kind = OP_PENDING_CLEAR,
+				   .account = session->account->node,
+				   .id = id,
+				   .left = &dropping->left });
+	txn_submit(&txn, dropped, dropping);
 }
 
 static void

@@ -22,6 +22,7 @@
 #include "proto/xml.h"
 #include "relay/conf.h"
 #include "relay/feature/custody.h"
+#include "relay/feature/quota.h"
 #include "relay/net/clock.h"
 #include "relay/net/loop.h"
 #include "relay/route/account.h"
@@ -179,19 +180,8 @@ struct clearing {
 	struct session *session; /* referenced */
 	int64_t *ids;            /* sorted */
 	size_t count;
+	struct pending_tally left; /* what that took out of the mailbox: the database knows */
 };
-
-/* The account's count is the quota's: how many rows the confirmation took is known to the database alone. */
-static void
-counted(void *arg, bool failed, int64_t count, int64_t bytes)
-{
-	struct session *session = arg;
-
-	(void)bytes;
-	if (!failed)
-		session->account->pending = count;
-	session_unref(&session);
-}
 
 /* A failure is logged by the store, and the rows come again. */
 static void
@@ -211,8 +201,7 @@ cleared(void *arg, enum txn_result result)
 	if (session->mailbox != NULL)
 		session->mailbox->clearing--;
 	mailbox_hold(session);
-	if (mailbox_is_per_device(session))
-		read_pending_count(store, session->account->node, counted, session_ref(session));
+	quota_mailbox_left(session->account, &clearing->left);
 	session_unref(&clearing->session);
 	free(clearing->ids);
 	free(clearing);
@@ -224,7 +213,7 @@ cleared(void *arg, enum txn_result result)
  * id below all that it was sent and has not confirmed.
  */
 static void
-ack_device(const struct clearing *clearing, struct txn *txn)
+ack_device(struct clearing *clearing, struct txn *txn)
 {
 	const struct session *session = clearing->session;
 	const struct mailbox *mailbox = session->mailbox;
@@ -244,6 +233,7 @@ ack_device(const struct clearing *clearing, struct txn *txn)
 					   .account = session->account->node,
 					   .item = session->jid.resource,
 					   .id = upto,
+					   .left = &clearing->left,
 					   .expires = now_wall() - router_conf(session->router)->hold * 1000 });
 }
 
@@ -261,19 +251,18 @@ mailbox_note_device(struct session *session)
 
 /* For the whole account: the other resources have nothing to confirm of these any more. */
 static void
-ack_account(const struct clearing *clearing, struct txn *txn)
+ack_account(struct clearing *clearing, struct txn *txn)
 {
 	struct account *account = clearing->session->account;
 	struct session *row[SESSION_MOST];
 	size_t sessions = session_row(account, row);
-	int64_t count = (int64_t)clearing->count;
 
 	for (size_t i = 0; i < clearing->count; i++)
 		txn_add(txn, &(struct op){ .kind = OP_PENDING_CLEAR,
 					   .account = account->node,
 					   .id = clearing->ids[i],
-					   .time = now_wall() });
-	account->pending -= account->pending < count ? account->pending : count;
+					   .time = now_wall(),
+					   .left = &clearing->left });
 	for (size_t i = 0; i < sessions; i++) {
 		if (row[i] != clearing->session && row[i]->mailbox != NULL)
 			forget(row[i]->mailbox, clearing->ids, clearing->count);

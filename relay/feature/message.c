@@ -22,9 +22,9 @@
 #include "proto/ns.h"
 #include "proto/xml.h"
 #include "proto/xmlout.h"
-#include "relay/conf.h"
 #include "relay/feature/feature_table.h"
 #include "relay/feature/mailbox.h"
+#include "relay/feature/quota.h"
 #include "relay/log.h"
 #include "relay/route/account.h"
 #include "relay/route/event.h"
@@ -183,7 +183,6 @@ on_message(struct event *event, void *state)
 {
 	enum fate fate = decide(event);
 	bool storable = message_is_storable(event->stanza);
-	const struct conf *conf = router_conf(event->router);
 
 	(void)state;
 	if (fate == FATE_KEEP && !storable)
@@ -194,8 +193,7 @@ on_message(struct event *event, void *state)
 		return HANDLED;
 	if (!storable)
 		return PASS;
-	if (conf->quota_pending > 0 &&
-	    event->target->pending >= conf->quota_pending) /* XEP-0160 2: never in silence */
+	if (!quota_mailbox_has_room(event)) /* XEP-0160 3: never in silence */
 		return event_reject(event, STANZA_SERVICE_UNAVAILABLE, "the mailbox is full");
 	event->message_id = store_next_id(router_store(event->router));
 	return PASS;
@@ -298,13 +296,6 @@ add_key(struct event *event)
 }
 
 static void
-uncount(struct event *event, void *arg)
-{
-	(void)arg;
-	event->target->pending--;
-}
-
-static void
 write_body(struct event *event, const char *outer, const char **body_r, size_t *len_r)
 {
 	struct buf buf = { 0 };
@@ -337,10 +328,12 @@ message_keep(struct event *event)
 static void
 add_pending(struct event *event)
 {
-	event->target->pending++;
-	event_undo(event, uncount, NULL);
 	message_keep(event);
-	event_add(event, &(struct op){ .kind = OP_PENDING, .account = event->target->node, .id = event->message_id });
+	quota_mailbox_take(event, event->message_len);
+	event_add(event, &(struct op){ .kind = OP_PENDING,
+				       .account = event->target->node,
+				       .id = event->message_id,
+				       .stranger = quota_is_stranger(event) });
 }
 
 static enum verdict

@@ -15,6 +15,7 @@
 #include "proto/ns.h"
 #include "proto/xml.h"
 #include "proto/xmlout.h"
+#include "relay/conf.h"
 #include "relay/feature/avatar.h"
 #include "relay/route/router.h"
 #include "relay/store/read.h"
@@ -112,6 +113,7 @@ store_item(struct event *event, const char *name, const struct pubsub_config *co
 			     .body = body.data,
 			     .body_len = body.len,
 			     .max_items = config->max_items,
+			     .most = router_conf(event->router)->quota_pubsub,
 			 });
 	buf_free(&body);
 }

@@ -38,7 +38,7 @@ struct account {
 	int64_t created; /* ms: two lives of one name are told apart by it */
 	int64_t roster_version;
 	struct session *sessions; /* bound ones, linked by session->next */
-	int64_t pending; /* messages waiting, as far as memory knows */
+	struct pending_tally waiting; /* in the mailbox, with what is on its way to the disk */
 	char *archive;   /* what it wants archived, as the archive feature wrote it; NULL: never set */
 	char *avatar;    /* "SHA-1 type" of its picture, as feature/avatar.c wrote it; NULL: none */
 	char **blocks;   /* whom it wants nothing from: JID texts, sorted (XEP-0191) */

@@ -157,9 +157,11 @@ void
 account_data_fill(struct account_body *body, const struct account_view *view)
 {
 	account_data_free(body);
+	/* Of a life that is known, memory has counted on meanwhile. */
+	if (!body->loaded || body->account.created != view->account.created)
+		body->account.waiting = view->waiting;
 	body->account.created = view->account.created;
 	body->account.roster_version = view->roster_version;
-	body->account.pending = view->account.pending;
 	body->account.archive = copy(view->archive);
 	body->account.avatar = copy(view->avatar);
 	account_blocks_fill(&body->account, view);

@@ -311,6 +311,7 @@ complete(struct event_body *body, enum txn_result result)
 		[TXN_COMMITTED] = STANZA_OK,
 		[TXN_FULL] = STANZA_RESOURCE_CONSTRAINT,
 		[TXN_CONFLICT] = STANZA_CONFLICT,
+		[TXN_OVER] = STANZA_RESOURCE_CONSTRAINT,
 		[TXN_FAILED] = STANZA_INTERNAL_SERVER_ERROR,
 	};
 	struct slot *slot = body->event.slot;

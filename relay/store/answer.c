@@ -82,6 +82,10 @@ answer_head(struct db *db, struct question *q, int64_t *id_r)
 	q->view.account.last = col_int(stmt, 2);
 	q->view.roster_version = col_int(stmt, 3);
 	q->view.account.pending = col_int(stmt, 4);
+	q->view.waiting = (struct pending_tally){ .count = col_int(stmt, 4),
+						  .bytes = col_int(stmt, 15),
+						  .strange = col_int(stmt, 16),
+						  .strange_bytes = col_int(stmt, 17) };
 	take_keys(stmt, 5, &q->view.account.keys);
 	q->view.archive = keep_text(q, stmt, 11);
 	q->view.left = col_int(stmt, 12);

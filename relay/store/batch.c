@@ -62,6 +62,13 @@ apply(struct db *db, struct txn *txn)
 	return result;
 }
 
+/* Of a transaction that was undone alone. */
+static enum txn_result
+told_of(enum db_result result)
+{
+	return result == DB_CONFLICT ? TXN_CONFLICT : result == DB_OVER ? TXN_OVER : TXN_FAILED;
+}
+
 /* One transaction in its savepoint. Not DB_OK: the whole attempt is over. */
 static enum db_result
 apply_alone(struct db *db, struct txn *txn)
@@ -75,7 +82,7 @@ apply_alone(struct db *db, struct txn *txn)
 		return db_savepoint_end(db, true);
 	if (result == DB_FULL)
 		return result;
-	decide(txn, result == DB_CONFLICT ? TXN_CONFLICT : TXN_FAILED);
+	decide(txn, told_of(result));
 	return db_in_transaction(db) ? db_savepoint_end(db, false) : result;
 }
 
@@ -138,6 +145,7 @@ batch_run(struct db *db, struct reserve *reserve, struct txn *first)
 				decide_rest(first, TXN_FAILED, false);
 			break;
 		case DB_CONFLICT:
+		case DB_OVER:
 		case DB_ERROR:
 			/* At once: look for the one. One by one: it is decided already, unless begin or
 			 * commit failed. */

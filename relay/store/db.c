@@ -311,6 +311,18 @@ db_number(struct db *db, enum sql id, struct value value, int64_t *number_r)
 	return result;
 }
 
+enum db_result
+db_sum_values(struct db *db, enum sql id, const struct value *values, size_t count, int64_t *sum_r)
+{
+	struct stmt *stmt = db_ask_values(db, id, values, count);
+	enum db_result result;
+
+	*sum_r = 0;
+	while ((result = db_next(db, stmt)) == DB_ROW)
+		*sum_r += col_int(stmt, 0);
+	return result;
+}
+
 int64_t
 col_int(struct stmt *stmt, int n)
 {

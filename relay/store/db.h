@@ -21,6 +21,7 @@ enum db_result {
 	DB_OK,       /* done */
 	DB_ROW,      /* db_next: there is a row */
 	DB_CONFLICT, /* a condition of the operation did not hold */
+	DB_OVER,     /* it would pass a limit */
 	DB_FULL,     /* no room on the disk */
 	DB_BUSY,     /* another program holds the write lock longer than we wait */
 	DB_ERROR,    /* anything else, logged */
@@ -64,6 +65,11 @@ const char *col_text(struct stmt *stmt, int n); /* NULL for NULL */
 const void *col_blob(struct stmt *stmt, int n, size_t *len_r);
 /* One number: the first column of the first row; DB_CONFLICT when there is none. */
 enum db_result db_number(struct db *db, enum sql id, struct value value, int64_t *number_r);
+/* The sum of the first column of all rows: what a DELETE ... RETURNING took. */
+enum db_result db_sum_values(struct db *db, enum sql id, const struct value *values, size_t count, int64_t *sum_r);
+#define db_sum(db, id, sum_r, ...)                                                                           \
+	db_sum_values((db), (id), (const struct value[]){ __VA_ARGS__ },                                     \
+		      sizeof((const struct value[]){ __VA_ARGS__ }) / sizeof(struct value), (sum_r))
 /* Rows that the last db_run touched; the row id it inserted. */
 int64_t db_changes(struct db *db);
 int64_t db_last_id(struct db *db);

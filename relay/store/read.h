@@ -28,6 +28,7 @@ struct account_view {
 	struct account_row account;
 	int64_t roster_version;
 	const char *avatar;      /* OP_ACCOUNT_AVATAR; NULL: none */
+	struct pending_tally waiting;
 	int64_t left;            /* OP_ACCOUNT_LEFT; 0: never */
 	const char *left_status; /* NULL: none */
 	const char *const *blocks; /* OP_BLOCK, sorted */

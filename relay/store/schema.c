@@ -131,7 +131,25 @@ static const char sixth[] =
     " PRIMARY KEY (account, id)) WITHOUT ROWID;"
     "PRAGMA user_version = 6;";
 
-static const char *const steps[] = { first, second, third, fourth, fifth, sixth };
+/* Every account has its row of `usage`: what waits for it, of that what strangers sent, and the bytes of its pubsub items. A
+   waiting row says what it takes with it; who sent those of before is not looked up. */
+static const char seventh[] =
+    "ALTER TABLE pending ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE pending ADD COLUMN stranger INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE pending SET bytes = (SELECT length(body) FROM msg WHERE msg.id = pending.id);"
+    "ALTER TABLE usage ADD COLUMN pending INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE usage ADD COLUMN pending_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE usage ADD COLUMN strange INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE usage ADD COLUMN strange_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE usage ADD COLUMN item_bytes INTEGER NOT NULL DEFAULT 0;"
+    "INSERT OR IGNORE INTO usage (account, bytes) SELECT id, 0 FROM account;"
+    "UPDATE usage SET pending = (SELECT count(*) FROM pending p WHERE p.account = usage.account),"
+    " pending_bytes = (SELECT coalesce(sum(p.bytes), 0) FROM pending p WHERE p.account = usage.account),"
+    " item_bytes = (SELECT coalesce(sum(length(i.body)), 0) FROM node n JOIN item i ON i.node = n.id"
+    " WHERE n.account = usage.account);"
+    "PRAGMA user_version = 7;";
+
+static const char *const steps[] = { first, second, third, fourth, fifth, sixth, seventh };
 
 int64_t
 schema_version(void)

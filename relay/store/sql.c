@@ -54,12 +54,20 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_BOX_END] = "DELETE FROM box WHERE account = ?1 AND id = ?2",
 	[SQL_MESSAGE_BYTES] = "SELECT length(body) FROM msg WHERE id = ?1",
 	[SQL_USAGE_ADD] = "UPDATE usage SET bytes = bytes + ?2 WHERE account = ?1",
-	[SQL_USAGE_NEW] = "INSERT INTO usage (account, bytes) VALUES (?1, ?2)",
+	[SQL_USAGE_NEW] = "INSERT INTO usage (account, bytes) VALUES (?1, 0)",
 	[SQL_USAGE_TAKE] = "UPDATE usage SET bytes = bytes - ?2 WHERE account = ?1",
 	[SQL_USAGE] = "SELECT bytes FROM usage WHERE account = ?1",
 	[SQL_PENDING_NEW] =
-	    "INSERT INTO pending (account, id) VALUES (?1, ?2) ON CONFLICT (account, id) DO NOTHING",
-	[SQL_PENDING_END] = "DELETE FROM pending WHERE account = ?1 AND id = ?2",
+	    "INSERT INTO pending (account, id, bytes, stranger) VALUES (?1, ?2, ?3, ?4)"
+	    " ON CONFLICT (account, id) DO NOTHING",
+	[SQL_PENDING_END] = "DELETE FROM pending WHERE account = ?1 AND id = ?2 RETURNING bytes, stranger",
+	[SQL_WAITING_ADD] = "UPDATE usage SET pending = pending + 1, pending_bytes = pending_bytes + ?2,"
+			    " strange = strange + ?3, strange_bytes = strange_bytes + ?2 * ?3 WHERE account = ?1",
+	[SQL_WAITING_TAKE] = "UPDATE usage SET pending = pending - ?2, pending_bytes = pending_bytes - ?3,"
+			     " strange = strange - ?4, strange_bytes = strange_bytes - ?5 WHERE account = ?1",
+	/* ?2 bytes more, unless they pass ?3 (0: no limit); fewer always. */
+	[SQL_USAGE_ITEMS] = "UPDATE usage SET item_bytes = item_bytes + ?2 WHERE account = ?1"
+			    " AND (?2 <= 0 OR ?3 <= 0 OR item_bytes + ?2 <= ?3)",
 	[SQL_DEVICE_SEEN] = "INSERT INTO device (account, resource, seen, upto) VALUES (?1, ?2, ?3, 0)"
 			    " ON CONFLICT (account, resource) DO UPDATE SET seen = ?3",
 	[SQL_DEVICE_TRIM] = "DELETE FROM device WHERE account = ?1 AND resource NOT IN (SELECT resource FROM device"
@@ -109,11 +117,12 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_NODE_SET] = "INSERT INTO node (account, name, config) VALUES (?1, ?2, ?3)"
 			 " ON CONFLICT (account, name) DO UPDATE SET config = excluded.config",
 	[SQL_NODE_END] = "DELETE FROM node WHERE id = ?1",
-	[SQL_NODE_PURGE] = "DELETE FROM item WHERE node = ?1",
-	[SQL_ITEM_END] = "DELETE FROM item WHERE node = ?1 AND name = ?2",
+	[SQL_NODE_PURGE] = "DELETE FROM item WHERE node = ?1 RETURNING length(body)",
+	[SQL_ITEM_END] = "DELETE FROM item WHERE node = ?1 AND name = ?2 RETURNING length(body)",
 	[SQL_ITEM_NEW] = "INSERT INTO item (node, name, publisher, time, body) VALUES (?1, ?2, ?3, ?4, ?5)",
 	[SQL_ITEM_TRIM] = "DELETE FROM item WHERE node = ?1 AND id <="
-			  " (SELECT id FROM item WHERE node = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+			  " (SELECT id FROM item WHERE node = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)"
+			  " RETURNING length(body)",
 
 	[SQL_INVITE_NEW] = "INSERT INTO invite (token, node, created, expires) VALUES (?1, ?2, ?3, ?4)"
 			   " ON CONFLICT (token) DO NOTHING",
@@ -171,8 +180,9 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_FREE_PAGES] = "PRAGMA freelist_count",
 	[SQL_FREE_SLICE] = "PRAGMA incremental_vacuum(100)",
 
-	[SQL_READ_ACCOUNT] = "SELECT id, created, last, roster_version, (SELECT count(*) FROM pending p "
-			     "WHERE p.account = a.id), " KEYS ", archive, gone, gone_status, avatar FROM account a WHERE node = ?1",
+	[SQL_READ_ACCOUNT] = "SELECT id, created, last, roster_version, pending, " KEYS
+			     ", archive, gone, gone_status, avatar, pending_bytes, strange, strange_bytes"
+			     " FROM account a JOIN usage u ON u.account = a.id WHERE node = ?1",
 	/* Nothing that grows with what the account holds: this is asked by strangers, and takes as long for all. */
 	[SQL_READ_KEYS] = "SELECT " KEYS " FROM account WHERE node = ?1",
 	[SQL_READ_SOME_NODE] = "SELECT node FROM account WHERE node IS NOT NULL ORDER BY id LIMIT 1",
@@ -189,8 +199,7 @@ static const char *const texts[SQL_COUNT] = {
 	    " AND p.id > ?2 AND p.id > coalesce((SELECT upto FROM device WHERE account = p.account AND resource = ?4), 0)"
 	    " ORDER BY p.id LIMIT ?3",
 	[SQL_READ_PENDING_COUNT] =
-	    "SELECT count(*), coalesce(sum(length(m.body)), 0) FROM pending p JOIN msg m ON m.id = p.id"
-	    " WHERE p.account = (SELECT id FROM account WHERE node = ?1)",
+	    "SELECT pending, pending_bytes FROM usage WHERE account = (SELECT id FROM account WHERE node = ?1)",
 	[SQL_READ_COUNTER] = "SELECT h FROM counter WHERE account = (SELECT id FROM account WHERE node = ?1) AND id = ?2",
 	/* An archive's rows between two ids and two times, onwards or back, of all or with one. */
 	[SQL_READ_BOX] = BOX_ROWS BOX_ALL BOX_RANGE " ORDER BY b.id LIMIT ?6",
@@ -223,8 +232,8 @@ static const char *const texts[SQL_COUNT] = {
 	    "SELECT i.name, i.publisher, i.body, i.time FROM account a JOIN node n ON n.account = a.id"
 	    " JOIN item i ON i.node = n.id WHERE a.node = ?1 AND n.name = ?2 ORDER BY i.id DESC LIMIT 1",
 	[SQL_READ_ACCOUNTS] =
-	    "SELECT node, created, last, (SELECT count(*) FROM pending p WHERE p.account = a.id), " KEYS
-	    " FROM account a WHERE node IS NOT NULL ORDER BY node",
+	    "SELECT node, created, last, pending, " KEYS
+	    " FROM account a JOIN usage u ON u.account = a.id WHERE node IS NOT NULL ORDER BY node",
 	[SQL_READ_INVITE] = "SELECT token, node, created, expires, used FROM invite WHERE token = ?1",
 	[SQL_READ_INVITES] = "SELECT token, node, created, expires, used FROM invite ORDER BY created, token",
 

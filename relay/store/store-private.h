@@ -30,6 +30,7 @@ struct txn_op {
 	struct txn_op *next;
 	bool counted;   /* an earlier OP_MESSAGE of this transaction has counted this reference */
 	int64_t number; /* OP_IDS: the end of the block taken; OP_BOX, counted: bytes of the message */
+	struct pending_tally left; /* what the operation took out of a mailbox */
 	char bytes[];
 };
 struct txn {

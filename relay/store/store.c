@@ -89,6 +89,7 @@ recover(struct store *store, char **error_r)
 	case DB_OK:
 	case DB_ROW:
 	case DB_CONFLICT:
+	case DB_OVER:
 	case DB_BUSY: /* a tool reads at this moment */
 		return true;
 	case DB_FULL:

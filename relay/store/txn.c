@@ -198,6 +198,20 @@ txn_list_take_batch(struct txn_list *from, struct txn_list *batch_r)
 		from->last = &from->first;
 }
 
+static void
+tell_left(const struct txn *txn)
+{
+	for (const struct txn_op *own = txn->first; own != NULL; own = own->next) {
+		struct pending_tally *left = own->op.left;
+		if (left == NULL)
+			continue;
+		left->count += own->left.count;
+		left->bytes += own->left.bytes;
+		left->strange += own->left.strange;
+		left->strange_bytes += own->left.strange_bytes;
+	}
+}
+
 void
 txn_list_finish(struct txn_list *list)
 {
@@ -207,6 +221,8 @@ txn_list_finish(struct txn_list *list)
 		struct store *store = txn->store;
 		next = txn->next;
 		store->uncommitted -= txn->bytes;
+		if (txn->result == TXN_COMMITTED)
+			tell_left(txn);
 		if (txn->done != NULL)
 			txn->done(txn->arg, txn->result);
 		txn_free(txn);

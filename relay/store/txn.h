@@ -21,6 +21,7 @@ enum txn_result {
 	TXN_FULL,      /* no room; nothing of it was kept (stanza error resource-constraint, wait) */
 	TXN_CONFLICT, /* a condition in it did not hold: account exists, invite already used, no such account;
 			 nothing was kept */
+	TXN_OVER,     /* a limit that it named would be passed; nothing was kept */
 	TXN_FAILED,   /* any other error, logged; nothing was kept */
 };
 typedef void txn_done_fn(void *arg, enum txn_result result);
@@ -32,7 +33,8 @@ enum op_kind {
 	OP_BOX, /* an archive entry of one account for that message; conflict: no such account or message */
 	OP_BOX_EXPIRE, /* at most 200 of the oldest leave the archive of this account: those older than `time`
 			  (0: none), and more while it holds more than `most` bytes (0: no limit) */
-	OP_PENDING,       /* the message waits in the mailbox of this account; conflict as above */
+	OP_PENDING,       /* the message waits in the mailbox of this account, `stranger`: from nobody in its roster; conflict as
+			     above */
 	OP_PENDING_CLEAR, /* acknowledged (at `time`, 0: given up): gone from the mailbox; nothing when it was not there */
 	OP_DEVICE_SEEN,   /* mailbox = device: the resource `item` is there at `time`; the 20 seen last are remembered */
 	OP_DEVICE_ACK,    /* that resource has confirmed all rows up to `id`; rows that each device seen since `expires`
@@ -59,7 +61,7 @@ enum op_kind {
 	OP_NODE_DEL,   /* with its items */
 	OP_NODE_PURGE, /* items only */
 	OP_ITEM_SET,   /* publish: insert or replace as newest; then keep only the newest max_items; conflict:
-			  no such node */
+			  no such node; over: the account's items take more than `most` bytes then (0: no limit) */
 	OP_ITEM_DEL,
 	OP_INVITE_NEW, /* account: the address it is for, NULL: any free one; conflict: token exists */
 	OP_INVITE_USE, /* at op.time; account non-NULL must be the one it is for; conflict: unknown, used,
@@ -102,6 +104,12 @@ struct roster_row {
 	const char *request; /* PENDING_IN: the subscribe stanza as XML, for delivery again; NULL */
 };
 
+/* What waits in a mailbox, and how much of it strangers have sent. */
+struct pending_tally {
+	int64_t count, bytes;
+	int64_t strange, strange_bytes;
+};
+
 struct op {
 	enum op_kind kind;
 	const char *account;   /* node part; NULL where unused */
@@ -115,7 +123,11 @@ struct op {
 	const char *node, *item; /* pubsub */
 	const char *config;      /* node: opaque text that the feature reads back */
 	const char *publisher;   /* item: full JID */
-	int64_t most;            /* OP_BOX_EXPIRE: bytes */
+	int64_t most;            /* OP_BOX_EXPIRE, OP_ITEM_SET: bytes */
+	bool stranger;           /* OP_PENDING */
+	/* OP_PENDING_CLEAR, OP_DEVICE_ACK: what left the mailbox is added here before `done` of a committed transaction; the
+	 * caller's until then; NULL: not asked. */
+	struct pending_tally *left;
 	int max_items;           /* OP_ITEM_SET: how many to keep; 0: all */
 	const struct roster_row *roster;
 	const struct scram_keys *keys;

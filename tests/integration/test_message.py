@@ -381,7 +381,7 @@ def test_a_ping_behind_presence_is_answered_behind_the_flush():
 
 def test_quota_of_the_mailbox():
     # XEP-0160 3: service-unavailable; never silent. What was accepted stays.
-    small = Relay(authority=relay.authority, quota={"pending": 10})
+    small = Relay(authority=relay.authority, quota={"pending": 20})  # half of it for strangers: see test_quota.py
     a, away = login(small, small.user()), small.user()
     for i in range(15):
         say(a, away, f"q{i}", ident=f"q{i}")

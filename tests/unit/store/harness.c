@@ -159,8 +159,24 @@ sql_number(const char *dir, const char *sql)
 }
 
 void
+assert_counts_hold(const char *dir)
+{
+	assert_int_equal(0, sql_number(dir, "SELECT count(*) FROM account a LEFT JOIN usage u ON u.account = a.id"
+					    " WHERE a.node IS NOT NULL AND (u.account IS NULL"
+					    " OR u.bytes <> (SELECT coalesce(sum(length(m.body)), 0) FROM box b"
+					    "  JOIN msg m ON m.id = b.id WHERE b.account = a.id)"
+					    " OR (u.pending, u.pending_bytes, u.strange, u.strange_bytes) <>"
+					    "  (SELECT count(*), coalesce(sum(length(m.body)), 0), coalesce(sum(p.stranger), 0),"
+					    "   coalesce(sum(p.stranger * length(m.body)), 0) FROM pending p"
+					    "   JOIN msg m ON m.id = p.id WHERE p.account = a.id)"
+					    " OR u.item_bytes <> (SELECT coalesce(sum(length(i.body)), 0) FROM node n"
+					    "  JOIN item i ON i.node = n.id WHERE n.account = a.id))"));
+}
+
+void
 assert_references_hold(const char *dir)
 {
+	assert_counts_hold(dir);
 	assert_int_equal(0, sql_number(dir, "SELECT count(*) FROM msg m LEFT JOIN (SELECT id, count(*) AS n "
 					    "FROM (SELECT id FROM box UNION ALL"
 					    " SELECT id FROM pending) GROUP BY id) r ON r.id = m.id WHERE "

@@ -39,6 +39,8 @@ int64_t add_message(struct store *store, const char *body);
 
 /* One number out of the file, by a connection of its own; parameters are not needed. */
 int64_t sql_number(const char *dir, const char *sql);
+/* Each account's numbers in `usage` are those of its rows. */
+void assert_counts_hold(const char *dir);
 /* Does what refs say of each message hold? Nothing without a reference, nothing that refers to nothing? */
 void assert_references_hold(const char *dir);
 
