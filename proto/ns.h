@@ -30,6 +30,7 @@
 #define NS_PRIVATE       "jabber:iq:private"                   /* XEP-0049 */
 #define NS_BOOKMARKS_OLD "storage:bookmarks"                   /* XEP-0048 */
 #define NS_VCARD         "vcard-temp"                          /* XEP-0054 */
+#define NS_LAST          "jabber:iq:last"                      /* XEP-0012 */
 #define NS_OOB           "jabber:x:oob"                        /* XEP-0066 */
 #define NS_REGISTER      "jabber:iq:register"                  /* XEP-0077 */
 #define NS_REGISTER_FEATURE "http://jabber.org/features/iq-register"
@@ -46,6 +47,7 @@
 #define NS_PING          "urn:xmpp:ping"                       /* XEP-0199 */
 #define NS_TIME          "urn:xmpp:time"                       /* XEP-0202 */
 #define NS_DELAY         "urn:xmpp:delay"                      /* XEP-0203 */
+#define NS_EXTDISCO      "urn:xmpp:extdisco:2"                 /* XEP-0215 */
 #define NS_CARBONS       "urn:xmpp:carbons:2"                  /* XEP-0280 */
 #define NS_FORWARD       "urn:xmpp:forward:0"                  /* XEP-0297 */
 #define NS_HASHES        "urn:xmpp:hashes:2"                   /* XEP-0300 */
@@ -62,6 +64,7 @@
 #define NS_VCARD_CONVERSION "urn:xmpp:pep-vcard-conversion:0"   /* XEP-0398 */
 #define NS_INVITE        "urn:xmpp:invite"                     /* XEP-0401 */
 #define NS_BOOKMARKS     "urn:xmpp:bookmarks:1"                /* XEP-0402 */
+#define NS_RETRACT       "urn:xmpp:message-retract:1"          /* XEP-0424 */
 #define NS_SASL_CB       "urn:xmpp:sasl-cb:0"                  /* XEP-0440 */
 #define NS_PREAUTH       "urn:xmpp:pars:0"                     /* XEP-0379, 0445 */
 #define NS_IBR_TOKEN     "urn:xmpp:ibr-token:0"                /* XEP-0445 */

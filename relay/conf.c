@@ -19,6 +19,7 @@
 #include "proto/buf.h"
 #include "proto/jid.h"
 #include "proto/mem.h"
+#include "relay/conf_calls.h"
 #include "relay/conf_parse.h"
 #include "relay/log.h"
 
@@ -105,6 +106,12 @@ static const struct word words[] = {
 	{ "retry", "first", TIME, AT(retry_first), "1s", 1, 3600, NULL,
 	    "Wait before the second try to reach a relay." },
 	{ "retry", "most", TIME, AT(retry_most), "1h", 1, 7 * DAY, NULL, "Longest wait between two tries." },
+	{ "calls", "services", LIST, AT(calls_services), "[]", 0, 0, NULL,
+	    "STUN and TURN services for calls, as URIs: stun:HOST, turn:HOST:PORT?transport=udp, turns:HOST (XEP-0215)." },
+	{ "calls", "secret", STRING, AT(calls_secret), "", 0, 0, NULL,
+	    "File whose first line is the secret shared with the TURN services, from which people's credentials are made. "
+	    "A file that others can read is refused." },
+	{ "calls", "valid", TIME, AT(calls_valid), "12h", 60, 30 * DAY, NULL, "How long such credentials are good." },
 	{ "courier", "inbox", STRING, AT(courier_inbox), "", 0, 0, NULL, "Folder watched for bundles to take in." },
 	{ "courier", "outbox", STRING, AT(courier_outbox), "", 0, 0, NULL, "Folder where bundles are put." },
 	{ "courier", "carriers", LIST, AT(courier_carriers), "[]", 0, 0, NULL,
@@ -373,8 +380,17 @@ on_section(void *arg, const struct conf_where *where, const char *word, const ch
 		*error_r = xasprintf("the section %s takes no name", word);
 		return false;
 	}
-	*error_r = xasprintf("'%s' is no section; known are listen, quota, limits, retry, courier and peer", word);
+	*error_r = xasprintf("'%s' is no section; known are listen, quota, limits, retry, calls, courier and peer", word);
 	return false;
+}
+
+static unsigned
+line_of(const struct loading *loading, const void *member)
+{
+	for (size_t i = 0; i < WORDS; i++)
+		if ((const char *)loading->conf + words[i].offset == (const char *)member)
+			return loading->line[i];
+	return 0;
 }
 
 /* Host in canonical form, words that must be said, defaults that depend on others. */
@@ -390,6 +406,14 @@ complete(struct conf *conf, const struct loading *loading, char **error_r)
 			*error_r = xasprintf("%s:1: %s is missing: %s", conf->path, words[i].word, words[i].text);
 			return false;
 		}
+	}
+	for (size_t i = 0; i < conf->calls_services.count; i++) {
+		struct conf_service service;
+		if (conf_service_parse(conf->calls_services.items[i], &service))
+			continue;
+		*error_r = xasprintf("%s:%u: calls.services: '%s' is no URI of a STUN or TURN service", conf->path,
+		    line_of(loading, &conf->calls_services), conf->calls_services.items[i]);
+		return false;
 	}
 	arena = arena_new();
 	ok = jid_parse_text(arena, conf->host, &jid) && jid.node == NULL && jid.resource == NULL;
@@ -479,6 +503,9 @@ conf_free(struct conf **conf_p)
 		free(conf->peers[i].pin);
 		list_free(&conf->peers[i].via);
 	}
+	if (conf->calls_key != NULL)
+		cleanse(conf->calls_key, strlen(conf->calls_key));
+	free(conf->calls_key);
 	free(conf->peers);
 	free(conf->path);
 	free(conf);

@@ -42,6 +42,9 @@ struct conf {
 	int64_t quota_pending, quota_pending_bytes, quota_pubsub, quota_archive, quota_archive_age;
 	int64_t limit_rate_client, limit_rate_server, limit_logins, limit_connections_ip; /* bytes or counts a second; 0 = none */
 	int64_t retry_first, retry_most; /* seconds */
+	struct conf_list calls_services; /* URIs: conf_calls.h */
+	char *calls_secret, *calls_key;  /* file; what it holds, once conf_calls_load() has read it */
+	int64_t calls_valid;             /* seconds */
 	char *courier_inbox, *courier_outbox;
 	struct conf_list courier_carriers;
 	bool courier_drop;

@@ -17,6 +17,7 @@
 
 #include "proto/mem.h"
 #include "relay/conf.h"
+#include "relay/conf_calls.h"
 #include "relay/net/tls.h"
 #include "relay/relay.h"
 #include "relay/version.h"
@@ -71,7 +72,7 @@ check(struct conf *conf)
 	struct tls *tls = tls_load(conf->certificate, conf->key, &error);
 	int code = EX_OK;
 
-	if (tls == NULL)
+	if (tls == NULL || !conf_calls_load(conf, &error))
 		code = refuse(error, EX_CONFIG);
 	tls_unref(&tls);
 	conf_free(&conf);

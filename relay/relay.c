@@ -18,6 +18,7 @@
 #include "proto/buf.h"
 #include "proto/mem.h"
 #include "relay/conf.h"
+#include "relay/conf_calls.h"
 #include "relay/control.h"
 #include "relay/log.h"
 #include "relay/net/clock.h"
@@ -149,7 +150,7 @@ relay_new(struct conf *conf, char **error_r, int *exit_r)
 	apply(relay);
 	*exit_r = EX_CONFIG;
 	relay->host.tls = tls_load(conf->certificate, conf->key, error_r);
-	if (relay->host.tls == NULL)
+	if (relay->host.tls == NULL || !conf_calls_load(conf, error_r))
 		goto failed;
 	*exit_r = EX_CANTCREAT;
 	relay->store = store_open(conf->data, relay->loop, error_r);
@@ -272,7 +273,7 @@ read_again(struct relay *relay)
 		free(error);
 		return;
 	}
-	tls = tls_load(next->certificate, next->key, &error);
+	tls = conf_calls_load(next, &error) ? tls_load(next->certificate, next->key, &error) : NULL;
 	if (tls == NULL) {
 		log_error(NULL, "certificate and configuration kept as they were: %s", error);
 		free(error);

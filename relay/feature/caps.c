@@ -23,6 +23,7 @@
 #include "proto/ns.h"
 #include "proto/stanza.h"
 #include "proto/xml.h"
+#include "relay/conf.h"
 #include "relay/feature/caps_announcement.h"
 #include "relay/feature/caps_cache.h"
 #include "relay/feature/caps_hash.h"
@@ -48,6 +49,7 @@ struct caps {
 	bool waiting; /* the timer runs */
 	struct caps_cache cache;
 	char own[CAPS_HASH_MAX]; /* "": not computed yet */
+	char *own_conf;          /* what of the configuration it was computed for */
 };
 
 static struct caps *
@@ -334,13 +336,18 @@ caps_gone(struct event *event, void *state)
 static const char *
 own_ver(struct caps *caps)
 {
-	if (caps->own[0] == '\0') {
-		struct arena *arena = arena_new();
+	const struct conf *conf = router_conf(caps->router);
+	struct arena *arena = arena_new();
+	const char *now = arena_printf(arena, "%d %s", conf->calls_services.count > 0, conf->contact);
+
+	if (caps->own_conf == NULL || strcmp(caps->own_conf, now) != 0) { /* SIGHUP may have changed it */
 		struct xml *query = xml_new(arena, "query", NS_DISCO_INFO);
+		free(caps->own_conf);
+		caps->own_conf = xstrdup(now);
 		disco_host_info(caps->router, arena, query);
 		caps_hash(arena, query, DIGEST_SHA1, caps->own);
-		arena_free(&arena);
 	}
+	arena_free(&arena);
 	return caps->own;
 }
 
@@ -383,6 +390,7 @@ caps_free(void *state)
 
 	caps_cache_clear(&caps->cache);
 	timer_free(&caps->timer);
+	free(caps->own_conf);
 	free(caps);
 }
 

@@ -77,6 +77,9 @@ disco_host_info(struct router *router, struct arena *arena, struct xml *query)
 	for (const struct feature *const *feature = router_features(router); *feature != NULL; feature++)
 		collect(&names, (*feature)->disco);
 	add_features(arena, query, &names);
+	for (const struct feature *const *feature = router_features(router); *feature != NULL; feature++)
+		if ((*feature)->disco_more != NULL)
+			(*feature)->disco_more(router_state(router, *feature), arena, query);
 }
 
 static void

@@ -271,6 +271,22 @@ register_stranger(struct event *event, void *state)
 
 /* After login: one's own account. */
 
+/* Whoever knew the old password is out: the sessions that were not asked from come again with the new one. */
+static void
+close_others(struct event *event, void *arg)
+{
+	struct session *row[SESSION_MOST];
+	size_t count = session_row(event->sender, row);
+
+	(void)arg;
+	log_info(event->origin == NULL ? NULL : &event->origin->log, "changed the password");
+	for (size_t i = 0; i < count; i++) {
+		if (row[i] != event->origin)
+			session_close(row[i], STREAM_NOT_AUTHORIZED, "the password was changed");
+		session_unref(&row[i]);
+	}
+}
+
 static void
 password_write(struct job *job)
 {
@@ -279,6 +295,7 @@ password_write(struct job *job)
 	event_add(event, &(struct op){
 			     .kind = OP_ACCOUNT_KEYS, .account = job->form->jid.node, .keys = &job->keys });
 	event_reply_result(event);
+	event_after(event, close_others, NULL);
 	event_finish(event, HANDLED);
 }
 

@@ -70,7 +70,10 @@ account_blocks_fill(struct account *account, const struct account_view *view)
 	for (size_t i = 0; i < view->block_count; i++)
 		insert(account, view->blocks[i]);
 	account->left = view->left;
-	account->left_status = view->left_status == NULL ? NULL : xstrdup(view->left_status);
+	if (view->account.last > view->left) /* the relay was not there when it went */
+		account->left = view->account.last;
+	else if (view->left_status != NULL)
+		account->left_status = xstrdup(view->left_status);
 }
 
 bool

@@ -80,6 +80,8 @@ struct feature {
 	const char *spec;               /* "XEP-0199 2.0.1" */
 	const char *const *disco;       /* features of the host, NULL-terminated, or NULL */
 	const char *const *disco_account; /* features of an account's bare JID, likewise */
+	/* More of the host's disco#info: what depends on the configuration, forms (XEP-0128). */
+	void (*disco_more)(void *state, struct arena *arena, struct xml *query);
 	const struct iq_handler *iq;
 	const struct hook *hooks;
 	void *(*init)(struct router *router);       /* its state; NULL: none */

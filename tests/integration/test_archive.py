@@ -414,4 +414,24 @@ def test_paged_before_presence_and_the_rest_behind_it():
     a.close()
 
 
+def test_retractions_and_corrections_are_kept():
+    # XEP-0424 5: who was away learns of it, from the mailbox and from the archive; also without a body
+    a, b = login(relay, relay.user()), login(relay, relay.user())
+    name = bare(b.jid)
+    b.close()
+    a.send(f"<message type='chat' to='{name}' id='m1'><body>wrong</body></message>"
+           f"<message type='chat' to='{name}' id='m2'><body>right</body><replace xmlns='urn:xmpp:message-correct:0' id='m1'/></message>"
+           f"<message type='chat' to='{name}' id='m3'><retract xmlns='urn:xmpp:message-retract:1' id='m2'/></message>")
+    a.barrier()
+    b = login(relay, name)
+    equal([m.get("id") for m in b.barrier() if m.tag == CLIENT + "message"], ["m1", "m2", "m3"])
+    for stream in (a, b):
+        page = archive(stream)
+        kept = [m.find(".//" + CLIENT + "message") for m in page.results]
+        equal([m.get("id") for m in kept], ["m1", "m2", "m3"])
+        check(kept[2].find("{urn:xmpp:message-retract:1}retract") is not None, "as it was sent")
+        equal(text_of(kept[0], CLIENT + "body"), "wrong", "what was retracted is not replaced")
+    a.close(), b.close()
+
+
 main()

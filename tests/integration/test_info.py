@@ -2,6 +2,7 @@
 """What the relay says of itself: disco, capabilities, ping, version, time."""
 import base64
 import hashlib
+import subprocess
 import time
 
 from lazo_test import *
@@ -116,5 +117,146 @@ def test_software_is_not_told_before_login():
     check(b"0.1." not in stream.received and b"version='0" not in stream.received, "no version before authentication")
     stream.drop()
 
+
+def features(stream, to):
+    query = stream.result("get", INFO, to).find(DISCO_INFO + "query")
+    return [f.get("var") for f in query.iterfind(DISCO_INFO + "feature")]
+
+
+def contacts(stream):
+    """XEP-0157: role -> addresses."""
+    query = stream.result("get", INFO, HOST).find(DISCO_INFO + "query")
+    for form in query.iterfind(FORM_NS + "x"):
+        fields = {f.get("var"): [v.text for v in f.iterfind(FORM_NS + "value")] for f in form.iterfind(FORM_NS + "field")}
+        if fields.pop("FORM_TYPE", None) == ["http://jabber.org/network/serverinfo"]:
+            return fields
+    return {}
+
+
+@ours
+def test_contact_addresses():
+    a = login(relay, relay.user())
+    equal(contacts(a), {}, "none configured")
+    before = a.features.find(CAPS + "c").get("ver")
+    a.close()
+    relay.conf["contact"] = "mailto:rosa@familia.example"
+    relay.write_conf()
+    relay.reload()
+    eventually(lambda: "reloaded" in relay.log_text(), what="SIGHUP")
+    a = login(relay, relay.user())
+    found = contacts(a)
+    equal(found["abuse-addresses"], ["mailto:rosa@familia.example"])
+    equal(found["admin-addresses"], ["mailto:rosa@familia.example"])
+    check(a.features.find(CAPS + "c").get("ver") != before, "another hash for another answer")
+    a.close()
+    test_own_capabilities()
+
+
+def test_announced_for_apps():
+    a = login(relay, relay.user())
+    host, account = features(a, HOST), features(a, bare(a.jid))
+    for need in ("urn:xmpp:blocking", "urn:xmpp:reporting:1", "vcard-temp", "jabber:iq:private", "jabber:iq:last", "urn:xmpp:carbons:2",
+                 "urn:xmpp:mam:2", "urn:xmpp:message-retract:1"):
+        check(need in host, f"{need} of the host")
+    for need in ("urn:xmpp:pep-vcard-conversion:0", "urn:xmpp:bookmarks:1#compat", "urn:xmpp:mam:2", "urn:xmpp:mam:2#extended",
+                 "http://jabber.org/protocol/pubsub#publish-options", "http://jabber.org/protocol/pubsub#persistent-items"):
+        check(need in account, f"{need} of the account")
+    limits = a.features.find(LIMITS + "limits")
+    equal((text_of(limits, LIMITS + "max-bytes"), text_of(limits, LIMITS + "idle-seconds")), ("262144", "300"), "XEP-0478")
+    a.close()
+
+
+LAST = "<query xmlns='jabber:iq:last'/>"
+
+
+def seconds(stream, to):
+    query = stream.result("get", LAST, to).find("{jabber:iq:last}query")
+    return int(query.get("seconds")), query.text
+
+
+def test_last_activity():
+    a, b = login(relay, relay.user()), login(relay, relay.user())
+    befriend(a, b)
+    stranger = login(relay, relay.user())
+    check(0 <= seconds(a, HOST)[0] < 3600, "uptime")
+    equal(seconds(b, bare(a.jid)), (0, None), "she is here")
+    second = login(relay, bare(a.jid))
+    a.send("<presence type='unavailable'><status>to bed</status></presence>")
+    b.presence(a.jid, "unavailable")
+    equal(seconds(b, bare(a.jid)), (0, None), "still, on another device")
+    second.send("<presence type='unavailable'><status>really</status></presence>")
+    b.presence(second.jid, "unavailable")
+    said = seconds(b, bare(a.jid))
+    check(said[0] < 60 and said[1] == "really", f"{said}")
+    equal(seconds(a, bare(a.jid))[1], "really", "oneself")
+    equal(stranger.refused("get", LAST, bare(a.jid)), ("auth", "forbidden"), "XEP-0012 3")
+    equal(stranger.refused("get", LAST, f"nobody@{HOST}")[1], "service-unavailable")
+    check(stranger.refused("get", LAST, second.jid)[1] in ("forbidden", "service-unavailable"), "nor of a resource")
+    for s in (a, b, stranger, second):
+        s.close()
+
+
+@ours
+def test_last_activity_survives():
+    a, b = login(relay, relay.user()), login(relay, relay.user())
+    befriend(a, b)
+    names = bare(a.jid), bare(b.jid)
+    a.send("<presence type='unavailable'><status>kept</status></presence>")
+    a.barrier()
+    a.close()
+    b.presence(names[0], "unavailable")
+    b.barrier()
+    relay.kill()
+    relay.start()
+    b = login(relay, names[1])
+    equal(seconds(b, names[0])[1], "kept")
+    b.close()
+
+
+SERVICES = "<services xmlns='urn:xmpp:extdisco:2'/>"
+EXT = "{urn:xmpp:extdisco:2}"
+
+
+@ours
+def test_services_for_calls():
+    import hmac as mac
+    a = login(relay, relay.user())
+    check("urn:xmpp:extdisco:2" not in features(a, HOST), "none configured")
+    equal(len(a.result("get", SERVICES, HOST).find(EXT + "services")), 0)
+    a.close()
+    secret = relay.folder / "turn.secret"
+    secret.write_text("a shared secret\n")
+    secret.chmod(0o604)
+    calls = Relay(start=False, calls={"services": ["stun:stun.example", "turn:turn.example:3479?transport=udp",
+                                                  "turns:[2001:db8::1]:443"], "secret": str(secret), "valid": "1h"})
+    calls.write_conf()
+    said = subprocess.run([BUILD / "relay" / "lazod", "-t", "-c", calls.file], stderr=subprocess.PIPE, text=True)
+    equal(said.returncode, 78, "a secret that others can read")
+    check("chmod" in said.stderr and "a shared secret" not in said.stderr, said.stderr)
+    secret.chmod(0o600)
+    calls.start()
+    a, b = login(calls, calls.user()), login(calls, calls.user())
+    check("urn:xmpp:extdisco:2" in features(a, HOST), "announced")
+    found = [dict(s.attrib) for s in a.result("get", SERVICES, HOST).find(EXT + "services")]
+    equal([(s["type"], s["host"], s["port"], s["transport"]) for s in found],
+          [("stun", "stun.example", "3478", "udp"), ("turn", "turn.example", "3479", "udp"), ("turns", "2001:db8::1", "443", "tcp")])
+    check("username" not in found[0], "STUN needs none")
+    for service in found[1:]:
+        wanted = mac.new(b"a shared secret", service["username"].encode(), hashlib.sha1).digest()
+        equal(service["password"], base64.b64encode(wanted).decode(), "as coturn computes it")
+        ends, name = service["username"].split(":")
+        check(3500 < int(ends) - time.time() < 3700, "valid for an hour")
+        check(bare(a.jid).split("@")[0] not in name, "says not who it is")
+        equal(service["expires"][:16], time.strftime("%Y-%m-%dT%H:%M", time.gmtime(int(ends))))
+    other = b.result("get", "<services xmlns='urn:xmpp:extdisco:2' type='turn'/>", HOST).find(EXT + "services")
+    equal([s.get("type") for s in other], ["turn"])
+    check(other[0].get("username").split(":")[1] != found[1]["username"].split(":")[1], "one user is told from another")
+    ask = "<credentials xmlns='urn:xmpp:extdisco:2'><service host='turn.example' type='turn'/></credentials>"
+    equal(len(a.result("get", ask, HOST).find(EXT + "credentials")), 1)
+    equal(a.refused("get", ask.replace("turn.example", "evil.example"), HOST)[1], "item-not-found")
+    equal(a.refused("get", "<credentials xmlns='urn:xmpp:extdisco:2'/>", HOST)[1], "bad-request")
+    check("a shared secret" not in calls.log_text(), "not in the log")
+    a.close(), b.close()
+    calls.stop()
 
 main()

@@ -178,6 +178,27 @@ def test_change_password_and_leave():
         equal(why.condition, "not-authorized")
 
 
+def test_new_password_ends_other_sessions():
+    jid = opened.user()
+    name = jid.partition("@")[0]
+    stream, thief = login(opened, jid), login(opened, jid)
+    stream.result("set", fields(name, "new secret"), HOST)
+    equal(thief.stream_error(), "not-authorized")
+    stream.barrier()
+    check("new secret" not in opened.log_text(), "passwords are not logged")
+    stream.close()
+
+
+def test_leaving_ends_all_sessions():
+    jid = opened.user()
+    stream, other = login(opened, jid), login(opened, jid)
+    stream.send(f"<iq type='set' id='bye'><query {NS}><remove/><username>x</username></query></iq>")
+    equal(error_of(stream.wait(lambda e: e.get("id") == "bye"))[1], "bad-request", "XEP-0077 3.2: remove stands alone")
+    stream.send(f"<iq type='set' id='bye2'><query {NS}><remove/></query></iq>")
+    equal(stream.stream_error(), "not-authorized")
+    equal(other.stream_error(), "not-authorized")
+
+
 def subscription(stream, to):
     reply = stream.result("get", "<query xmlns='jabber:iq:roster'/>")
     return [i.get("subscription") for i in reply.iter(ROSTER + "item") if i.get("jid") == to]

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "relay/conf.h"
+#include "relay/conf_calls.h"
 
 #define NEEDED "host = \"familia.example\";\ncertificate = \"a.crt\";\nkey = \"a.key\";\n"
 
@@ -61,6 +62,7 @@ test_all_words(void **state)
 	    "quota { pending = 7; pending_bytes = 1kb; archive = 2gb; archive_age = 0; };\n"
 	    "limits { rate_client = 0; rate_server = 1mb; logins = 3; connections_ip = 9; }\n"
 	    "retry { first = 2s; most = 2h; }\n"
+	    "calls { services = [\"stun:s.example\", \"turns:[2001:db8::1]:443?transport=tcp\"]; secret = \"/s\"; valid = 1h; }\n"
 	    "courier { inbox = \"/i\"; outbox = \"/o\"; carriers = [\"ana@familia.example\"]; drop = true; }\n";
 	char *error;
 	struct conf *conf = parse(text, &error);
@@ -83,7 +85,41 @@ test_all_words(void **state)
 	assert_int_equal(conf->quota_archive, 2LL << 30);
 	assert_int_equal(conf->limit_connections_ip, 9);
 	assert_int_equal(conf->retry_most, 7200);
+	assert_int_equal(conf->calls_services.count, 2);
+	assert_int_equal(conf->calls_valid, 3600);
 	conf_free(&conf);
+}
+
+static void
+test_services(void **state)
+{
+	static const struct {
+		const char *uri, *host, *type, *transport;
+		unsigned port;
+	} good[] = {
+		{ "stun:stun.example", "stun.example", "stun", "udp", 3478 },
+		{ "stuns:stun.example", "stun.example", "stuns", "tcp", 5349 },
+		{ "turn:t.example:99?transport=tcp", "t.example", "turn", "tcp", 99 },
+		{ "turns:192.0.2.1:443", "192.0.2.1", "turns", "tcp", 443 },
+		{ "turn:[2001:db8::1]", "2001:db8::1", "turn", "udp", 3478 },
+		{ "turn:[2001:db8::1]:5", "2001:db8::1", "turn", "udp", 5 },
+	};
+	static const char *const bad[] = { "", "stun", "stun:", "http:x", "turn:x:0", "turn:x:65536", "turn:x:-1", "turn:x:1x",
+		"turn:x?transport=sctp", "turn:[::1", "turn:[::1]x", "turn:[]", "turn:a b", "turn:x/y", "Turn:x" };
+	struct conf_service service;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		if (!conf_service_parse(good[i].uri, &service))
+			fail_msg("%s", good[i].uri);
+		assert_string_equal(service.host, good[i].host);
+		assert_string_equal(service.type, good[i].type);
+		assert_string_equal(service.transport, good[i].transport);
+		assert_int_equal(service.port, good[i].port);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (conf_service_parse(bad[i], &service))
+			fail_msg("%s", bad[i]);
 }
 
 static const struct {
@@ -94,6 +130,7 @@ static const struct {
 	{ NEEDED "pending = 4;", "test.conf:4: 'pending' is no word of this file; did you mean 'pending' in the section quota" },
 	{ NEEDED "zzzzzzzzz = 4;", "test.conf:4: 'zzzzzzzzz' is no word of this file" },
 	{ NEEDED "hold = 5 d;", "test.conf:4: ';' is missing after the value of hold" },
+	{ NEEDED "calls { services = [\"stun:a\", \"http://x\"]; }", "test.conf:4: calls.services: 'http://x' is no URI" },
 	{ NEEDED "hold = 5y;", "test.conf:4: hold needs a time" },
 	{ NEEDED "hold = -5d;", "test.conf:4: hold needs a time" },
 	{ NEEDED "hold = 99999999999999999999d;", "test.conf:4: hold needs a time" },
@@ -171,6 +208,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_all_words),
+		cmocka_unit_test(test_services),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_fixed_differences),
 	};
