@@ -127,13 +127,22 @@ enum card_error
 card_make(struct db *db, struct omemo *omemo, int64_t account, const char *relay, unsigned prekeys,
 	  int64_t now, struct buf *bytes_r)
 {
-	struct bundle keys;
 	(void)account;
+	return card_make_naming(db, omemo, NULL, 0, relay, prekeys, now, bytes_r);
+}
+
+enum card_error
+card_make_naming(struct db *db, struct omemo *omemo, const char *const *also, size_t also_count,
+		 const char *relay, unsigned prekeys, int64_t now, struct buf *bytes_r)
+{
+	struct bundle keys;
 	db_begin(db);
-	bool made = prekeys <= CARD_PREKEYS && omemo_card_keys(omemo, prekeys, now, &keys);
+	bool made = also_count < CARD_JIDS && prekeys <= CARD_PREKEYS && omemo_card_keys(omemo, prekeys, now, &keys);
 	if (made) {
 		buf_add(bytes_r, CARD_MAGIC, CARD_MAGIC_LEN);
 		record_add(bytes_r, RECORD_JID, omemo_jid(omemo), strlen(omemo_jid(omemo)));
+		for (size_t i = 0; i < also_count; i++)
+			record_add(bytes_r, RECORD_JID, also[i], strlen(also[i]));
 		if (relay && relay[0] != '\0')
 			record_add(bytes_r, RECORD_RELAY, relay, strlen(relay));
 		number_add(bytes_r, RECORD_MADE, 1);
@@ -292,19 +301,50 @@ card_keep(struct db *db, struct omemo *omemo, struct arena *arena, int64_t accou
 	return CARD_OK;
 }
 
+static bool
+verified_before(struct db *db, struct arena *arena, int64_t account, const struct card *card)
+{
+	struct device device;
+	return device_get(db, arena, account, card->info.jid, card->info.device, &device) &&
+	       device.trust == TRUST_VERIFIED && memcmp(device.identity, card->info.identity, IDENTITY_LEN) == 0;
+}
+
+/* The further addresses become contacts, with the first one's name. True: there was one. */
+static bool
+addresses_join(struct db *db, struct omemo *omemo, struct arena *arena, int64_t account,
+	       const struct card *card, int64_t now)
+{
+	struct contact first, other;
+	bool any = false;
+	contact_get(db, arena, account, card->info.jid, &first);
+	for (size_t i = 1; i < card->info.jids; i++) {
+		const char *jid = card->jids[i];
+		bool known = contact_get(db, arena, account, jid, &other);
+		if (strcmp(jid, omemo_jid(omemo)) == 0 || strcmp(jid, first.jid) == 0 || (known && other.blocked))
+			continue;
+		contact_add(db, account, jid, known && other.name[0] ? NULL : first.name, now);
+		contact_join(db, account, first.jid, jid);
+		any = true;
+	}
+	return any;
+}
+
 enum card_error
 card_import(struct db *db, struct omemo *omemo, struct arena *arena, int64_t account, const void *bytes,
 	    size_t len, bool verified, int64_t now, struct card_info *info_r)
 {
 	enum card_error error;
-	const struct card *card = card_load(arena, bytes, len, &error);
+	struct card *card = card_load(arena, bytes, len, &error);
 	*info_r = card->info;
 	if (error != CARD_OK)
 		return error;
 	if (strcmp(card->info.jid, omemo_jid(omemo)) == 0)
 		return CARD_OWN;
 	db_begin(db);
+	bool known = verified_before(db, arena, account, card);
 	error = card_keep(db, omemo, arena, account, card, verified, now);
+	if (error == CARD_OK && (verified || known))
+		info_r->joined = addresses_join(db, omemo, arena, account, card, now);
 	if (error == CARD_OK || error == CARD_CHANGED_KEY) /* the stop is kept */
 		return db_commit(db, NULL) ? error : CARD_FAILED;
 	db_rollback(db);

@@ -41,6 +41,9 @@ enum card_error {
 const char *card_error_word(enum card_error error);
 
 /* Take `prekeys` keys out of the reserve for one card, sign. Own transaction. The bytes are the file's. */
+/* `also`: further addresses of ours that it names, at most 7. */
+enum card_error card_make_naming(struct db *db, struct omemo *omemo, const char *const *also, size_t also_count,
+				 const char *relay, unsigned prekeys, int64_t now, struct buf *bytes_r);
 enum card_error card_make(struct db *db, struct omemo *omemo, int64_t account, const char *relay,
 			  unsigned prekeys, int64_t now, struct buf *bytes_r);
 
@@ -62,11 +65,13 @@ struct card_info {
 	uint8_t identity[IDENTITY_LEN];
 	size_t prekeys;
 	int64_t made;
+	bool joined; /* card_import(): the further addresses became contacts, of one person with the first */
 };
 enum card_error card_read(struct arena *arena, const void *bytes, size_t len,
 			  struct card_info *info_r); /* checks the signature */
 /* Keep its keys: the contact, the device, a bundle never used. verified: the person says it was handed over
- * in person. */
+ * in person. Its further addresses are joined to the first by that, or by a signing key that was verified
+ * before; a card alone joins nothing, else anyone could name somebody else's address as his own. */
 enum card_error card_import(struct db *db, struct omemo *omemo, struct arena *arena, int64_t account,
 			    const void *bytes, size_t len, bool verified, int64_t now,
 			    struct card_info *info_r);

@@ -16,7 +16,10 @@
 #include "client/text.h"
 #include "proto/buf.h"
 
-enum { INPUT_MAX = 4 << 20 /* text around a card, or a picture */ };
+enum {
+	INPUT_MAX = 4 << 20, /* text around a card, or a picture */
+	CARD_ADDRESSES = 7,  /* beside the first (card.h) */
+};
 
 /* -- in ---------------------------------------------------------------------------------------------------- */
 
@@ -113,13 +116,26 @@ told(struct app *app, const struct card_info *info, bool verified)
 	device_fingerprint(digits, info->identity);
 	device_fingerprint_groups(groups, info->identity);
 	if (app->json) {
-		out_json(json_pack("{s:s, s:s, s:I, s:s, s:i, s:b}", "account", app->account.jid, "jid", info->jid, "device",
-		    (json_int_t)info->device, "fingerprint", digits, "prekeys", (int)info->prekeys, "verified", verified));
+		json_t *also = json_array();
+
+		for (size_t i = 1; i < info->jids; i++)
+			json_array_append_new(also, json_string(info->jid_list[i]));
+		out_json(json_pack("{s:s, s:s, s:I, s:s, s:i, s:b, s:o, s:b}", "account", app->account.jid, "jid", info->jid,
+		    "device", (json_int_t)info->device, "fingerprint", digits, "prekeys", (int)info->prekeys, "verified",
+		    verified, "also", also, "joined", info->joined));
 		return EX_OK;
 	}
 	out(_("%s can be written to now.\n"), text_line(app->arena, info->jid));
 	out(verified ? _("Their key, marked as verified:\n") : _("Their key (compare it with theirs: lazo verify):\n"));
 	out("  %s\n", groups);
+	for (size_t i = 1; i < info->jids; i++) {
+		const char *jid = text_line(app->arena, info->jid_list[i]);
+
+		if (info->joined)
+			out(_("Also theirs, and a contact now: %s\n"), jid);
+		else
+			out(_("The card also names %s; if that is theirs too: lazo contact add %s\n"), jid, jid);
+	}
 	return EX_OK;
 }
 
@@ -163,6 +179,9 @@ card_add(struct app *app, const char *source, const char *name, bool verified)
 	}
 	db_begin(app->db);
 	contact_add(app->db, app->account.id, info.jid, name, now_wall());
+	for (size_t i = 1; info.joined && name != NULL && i < info.jids; i++)
+		if (contact_same_person(app->db, app->account.id, info.jid, info.jid_list[i]))
+			contact_add(app->db, app->account.id, info.jid_list[i], name, now_wall());
 	if (app_commit(app) != EX_OK)
 		return EX_IOERR;
 	return told(app, &info, verified);
@@ -258,9 +277,24 @@ show(struct app *app, const struct buf *card, const char *file, const char *svg,
 	return EX_OK;
 }
 
-int
-card_show(struct app *app, const char *file, const char *svg, bool qr)
+/* Of the other accounts here. */
+static size_t
+other_addresses(struct app *app, const char *also[static CARD_ADDRESSES])
 {
+	struct account *list;
+	size_t count = account_list(app->db, app->arena, &list), kept = 0;
+
+	for (size_t i = 0; i < count && kept < CARD_ADDRESSES; i++)
+		if (list[i].id != app->account.id)
+			also[kept++] = list[i].jid;
+	return kept;
+}
+
+int
+card_show(struct app *app, const char *file, const char *svg, bool qr, bool all)
+{
+	const char *also[CARD_ADDRESSES];
+	size_t count = all ? other_addresses(app, also) : 0;
 	const char *relay = strchr(app->account.jid, '@');
 	struct buf card = { 0 };
 	char *why = NULL;
@@ -270,7 +304,7 @@ card_show(struct app *app, const char *file, const char *svg, bool qr)
 
 	if (omemo == NULL)
 		return app_disk(app, why);
-	error = card_make(app->db, omemo, app->account.id, relay != NULL ? relay + 1 : "",
+	error = card_make_naming(app->db, omemo, also, count, relay != NULL ? relay + 1 : "",
 	    qr || svg != NULL ? CARD_QR_PREKEYS : CARD_FILE_PREKEYS, now_wall(), &card);
 	omemo_close(&omemo);
 	if (error == CARD_OK) {

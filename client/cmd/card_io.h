@@ -9,6 +9,6 @@ struct app;
 /* From a file or "-"; what to exit with. */
 int card_add(struct app *app, const char *source, const char *name, bool verified);
 /* To a file, a picture, the terminal; both NULL and no `qr`: as text. */
-int card_show(struct app *app, const char *file, const char *svg, bool qr);
+int card_show(struct app *app, const char *file, const char *svg, bool qr, bool all);
 
 #endif

@@ -211,7 +211,8 @@ run(struct app *app, const struct args *args)
 	if (fits(args, "add", 2) || fits(args, "add", 3))
 		return add(app, args);
 	if (fits(args, "card", 1))
-		return card_show(app, args_value(args, "file"), args_value(args, "svg"), args_flag(args, "qr"));
+		return card_show(app, args_value(args, "file"), args_value(args, "svg"), args_flag(args, "qr"),
+		    args_flag(args, "all"));
 	if (fits(args, "remove", 2) || fits(args, "block", 2) || fits(args, "unblock", 2) || fits(args, "rename", 3))
 		return change(app, args);
 	out_error("usage", arena_printf(app->arena, _("Usage: lazo %s %s"), args->verb->name, args->verb->usage), "%s",
@@ -226,6 +227,7 @@ static const struct option options[] = {
 	{ "armor", NULL, N_("card: as text that survives chats, mail and SMS (this is what card does)") },
 	{ "qr", NULL, N_("card: as QR codes on the terminal") },
 	{ "svg", "FILE", N_("card: as QR codes in a picture") },
+	{ "all", NULL, N_("card: with the addresses of all your accounts here") },
 	{ "verified", NULL, N_("add: they handed me this card in person; mark their keys as verified") },
 	{ NULL, NULL, NULL },
 };

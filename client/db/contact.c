@@ -131,6 +131,24 @@ contact_add(struct db *db, int64_t account, const char *jid, const char *name, i
 }
 
 void
+contact_join(struct db *db, int64_t account, const char *jid, const char *other)
+{
+	db_run(db,
+	       "UPDATE contact SET person = (SELECT coalesce(person, id) FROM contact WHERE account = ?1 AND jid ="
+	       " ?2) WHERE account = ?1 AND jid IN (?2, ?3)",
+	       INT(account), TEXT(jid), TEXT(other));
+}
+
+bool
+contact_same_person(struct db *db, int64_t account, const char *jid, const char *other)
+{
+	return db_number(db, 0,
+			 "SELECT a.person = b.person FROM contact a JOIN contact b ON b.account = a.account"
+			 " WHERE a.account = ? AND a.jid = ? AND b.jid = ?",
+			 INT(account), TEXT(jid), TEXT(other)) == 1;
+}
+
+void
 contact_remove(struct db *db, int64_t account, const char *jid)
 {
 	db_run(db, "UPDATE contact SET name = '', plain = 0, roster_due = ?3 WHERE account = ?1 AND jid = ?2",

@@ -52,6 +52,9 @@ void contact_add(struct db *db, int64_t account, const char *jid, const char *na
 		 int64_t now); /* also renames; NULL name keeps */
 void contact_know(struct db *db, int64_t account, const char *jid,
 		  int64_t now); /* a row, nothing told to the relay */
+/* Two addresses of one person, by the user's act or by a card signed with a verified key. */
+void contact_join(struct db *db, int64_t account, const char *jid, const char *other);
+bool contact_same_person(struct db *db, int64_t account, const char *jid, const char *other);
 void contact_remove(struct db *db, int64_t account, const char *jid);
 void contact_set_blocked(struct db *db, int64_t account, const char *jid, bool blocked, bool due);
 void contact_set_plain(struct db *db, int64_t account, const char *jid, bool plain);

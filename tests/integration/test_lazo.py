@@ -269,6 +269,11 @@ def test_two_accounts_in_one_home():
     ana.run("sync", status=0)
     equal(sorted(ana.bodies("--account", second)), ["a la otra"])
     equal(sorted(ana.bodies()), ["a la una"])
+    card = scratch() / "both.card"
+    ana.run("contact", "card", "--all", "--file", card, status=0)
+    said = beto.run("contact", "add", card, "--verified", status=0).stdout
+    check(f"Also theirs, and a contact now: {second}" in said, said)
+    check(second in [c["jid"] for c in beto.json("contact")], "a contact")
     ana.run("account", "remove", second, status=EX_USAGE)
     ana.run("account", "remove", second, "--yes", status=0)
     equal(len(ana.json("account")), 1)

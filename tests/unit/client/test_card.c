@@ -17,6 +17,7 @@
 
 #include "client/card.h"
 #include "client/qr.h"
+#include "client/db/contact.h"
 #include "client/db/key.h"
 #include "proto/arena.h"
 #include "proto/digest.h"
@@ -292,6 +293,32 @@ test_own_and_changed(void **state)
 	home_write(&p->jose, ANA, "sí", OUTBOX_READY);
 }
 
+/* A card's further addresses are of one person when he says so, or a verified key does; else they are words. */
+static void
+test_further_addresses(void **state)
+{
+	static const char other[] = "ana@otra.example";
+	struct pair *p = *state;
+	struct card_info info;
+	struct contact contact;
+	struct buf card = { 0 };
+	const char *also[] = { other, JOSE };
+	for (int i = 0; i < 3; i++) {
+		buf_clear(&card);
+		assert_int_equal(card_make_naming(p->ana.db, p->ana.omemo, also, 2, NULL, 5, T0, &card), CARD_OK);
+		assert_int_equal(import(&p->jose, &card, i == 1, &info), CARD_OK);
+		assert_int_equal(info.jids, 3);
+		assert_string_equal(info.jid_list[1], other);
+		assert_int_equal(info.joined, i > 0);
+		assert_int_equal(contact_get(p->jose.db, p->jose.arena, p->jose.account, other, &contact), i > 0);
+		assert_int_equal(contact_same_person(p->jose.db, p->jose.account, ANA, other), i > 0);
+		assert_false(contact_same_person(p->jose.db, p->jose.account, ANA, JOSE)); /* himself */
+	}
+	const char *many[9] = { other, other, other, other, other, other, other, other, other };
+	assert_int_equal(card_make_naming(p->ana.db, p->ana.omemo, many, 9, NULL, 5, T0, &card), CARD_FAILED);
+	buf_free(&card);
+}
+
 static void
 test_terminal(void **state)
 {
@@ -391,6 +418,7 @@ main(void)
 		TEST(test_damaged),
 		TEST(test_forged),
 		TEST(test_own_and_changed),
+		TEST(test_further_addresses),
 #ifdef HAVE_ZBAR
 		TEST(test_picture),
 #endif
