@@ -71,6 +71,8 @@ static const struct word words[] = {
 	{ NULL, "contact", STRING, AT(contact), "", 0, 0, NULL, "Where people reach the operator, as a URI." },
 	{ NULL, "control", STRING, AT(control), "", 0, 0, NULL,
 	    "Socket by which lazoctl(8) speaks to the running relay. Default: control in the data folder.", true },
+	{ NULL, "metrics", STRING, AT(metrics), "", 0, 0, NULL,
+	    "Where numbers for Prometheus are told, as a loopback address with a port or the path of a socket. Default: nowhere.", true },
 	{ NULL, "resolver", LIST, AT(resolver), "[]", 0, 0, NULL,
 	    "DNS servers to ask, as address:port; DNSSEC is off when set. Default: the system's." },
 	{ NULL, "sandbox", BOOL, AT(sandbox), "true", 0, 0, NULL,

@@ -29,7 +29,7 @@ struct conf_peer { /* peer "domain" { ... }: used from federation on */
 struct conf {
 	char *path; /* of the file itself */
 	char *host; /* canonical (nameprep) */
-	char *data, *certificate, *key, *control, *contact;
+	char *data, *certificate, *key, *control, *contact, *metrics;
 	struct conf_list listen_client, listen_client_tls, listen_server, listen_server_tls;
 	struct conf_list trust, resolver;
 	enum conf_registration registration;

@@ -21,9 +21,11 @@
 #include "relay/conf_calls.h"
 #include "relay/control.h"
 #include "relay/log.h"
+#include "relay/metrics.h"
 #include "relay/net/clock.h"
 #include "relay/net/crowd.h"
 #include "relay/net/inherited.h"
+#include "relay/net/io.h"
 #include "relay/net/listener.h"
 #include "relay/net/loop.h"
 #include "relay/net/tls.h"
@@ -48,6 +50,8 @@ struct relay {
 	struct store *store;
 	struct router *router;
 	struct control *control;
+	struct metrics *metrics; /* NULL: not wanted */
+	int64_t started;
 	struct stream_host host;
 	struct crowd *crowd; /* who has how many connections, over all ports */
 	struct port *ports;
@@ -139,12 +143,36 @@ warn_of_expiry(const struct tls *tls)
 		log_warn(NULL, "the certificate expires in %d days", (int)(left / DAY_MS));
 }
 
+static void
+tell_metrics(void *arg, struct metrics_now *now_r)
+{
+	struct relay *relay = arg;
+
+	*now_r = (struct metrics_now){ .sessions = router_session_count(relay->router),
+		.streams = stream_host_count(&relay->host),
+		.queued_bytes = io_queued_all(relay->loop),
+		.started = relay->started,
+		.certificate_expires = tls_expires(relay->host.tls),
+		.data = relay->conf->data };
+}
+
+static bool
+open_metrics(struct relay *relay, char **error_r, int *exit_r)
+{
+	*exit_r = EX_CONFIG;
+	if (relay->conf->metrics[0] == '\0')
+		return true;
+	relay->metrics = metrics_new(relay->loop, relay->conf->metrics, tell_metrics, relay, error_r);
+	return relay->metrics != NULL;
+}
+
 struct relay *
 relay_new(struct conf *conf, char **error_r, int *exit_r)
 {
 	struct relay *relay = xcalloc(1, sizeof *relay);
 
 	relay->conf = conf;
+	relay->started = now_wall();
 	relay->loop = loop_new();
 	relay->crowd = crowd_new();
 	apply(relay);
@@ -169,6 +197,8 @@ relay_new(struct conf *conf, char **error_r, int *exit_r)
 	*exit_r = EX_CANTCREAT;
 	relay->control = control_new(relay->loop, conf->control, relay->router, error_r);
 	if (relay->control == NULL)
+		goto failed;
+	if (!open_metrics(relay, error_r, exit_r))
 		goto failed;
 	warn_of_expiry(relay->host.tls);
 	return relay;
@@ -215,6 +245,8 @@ say_ready(const struct relay *relay)
 	buf_printf(&line, "lazod: %s", relay->conf->host);
 	add_ports(relay, &line, "client", false);
 	add_ports(relay, &line, "client_tls", true);
+	if (relay->metrics != NULL)
+		buf_printf(&line, " metrics=%s", metrics_address(relay->metrics));
 	buf_adds(&line, " ready");
 	printf("%s\n", line.data);
 	fflush(stdout);
@@ -336,6 +368,7 @@ relay_free(struct relay **relay_p)
 
 	*relay_p = NULL;
 	control_free(&relay->control);
+	metrics_free(&relay->metrics);
 	for (size_t i = 0; i < relay->port_count; i++)
 		listener_free(&relay->ports[i].listener);
 	stream_host_free(&relay->host); /* the last connections leave the crowd */

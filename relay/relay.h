@@ -1,7 +1,7 @@
 /*
  * relay.h -- the whole relay: builds the floors upward, frees them downward.
  *
- * One process, one event loop; the store's two threads and the thread pool are the only others. Nothing is global but the log's level.
+ * One process, one event loop; the store's two threads and the thread pool are the only others. Nothing is global but the log's level and the counters of tally.h.
  */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H

@@ -33,6 +33,7 @@
 #include "relay/store/store.h"
 #include "relay/store/txn.h"
 #include "relay/stream/stream.h"
+#include "relay/tally.h"
 
 struct mailbox *
 mailbox_of(struct session *session)
@@ -64,6 +65,7 @@ send_row(struct session *session, int64_t id, int64_t received, const char *body
 	mailbox_write(&buf, session, id, received, body, len);
 	mailbox_remember(mailbox, &(struct mailbox_row){ .id = id, .sent = UINT64_MAX });
 	store_stanza_id(router_store(session->router), id, text);
+	tally_add(TALLY_DELIVERED, 1);
 	log_info(&session->log, "%s delivered", text);
 	session_send_row(session, buf.data, buf.len); /* may close it; may send others ahead (quiet.h) */
 	if (!session->gone) {

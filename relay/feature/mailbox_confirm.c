@@ -31,6 +31,7 @@
 #include "relay/store/read.h"
 #include "relay/store/store.h"
 #include "relay/stream/stream.h"
+#include "relay/tally.h"
 
 enum {
 	ASK_AFTER = 2 * 1000, /* ms */
@@ -194,6 +195,7 @@ cleared(void *arg, enum txn_result result)
 
 	for (size_t i = 0; i < clearing->count && result == TXN_COMMITTED; i++) {
 		store_stanza_id(store, clearing->ids[i], text);
+		tally_add(TALLY_CONFIRMED, 1);
 		log_info(&session->log, "%s confirmed", text);
 	}
 	if (result == TXN_COMMITTED)

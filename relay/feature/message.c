@@ -32,6 +32,7 @@
 #include "relay/route/router.h"
 #include "relay/route/session.h"
 #include "relay/store/store.h"
+#include "relay/tally.h"
 
 /* ---- RFC 6121 8.5.2 and 8.5.3 as a table ---- */
 
@@ -253,6 +254,7 @@ deliver(struct event *event, void *arg)
 
 	if (delivery->pending) {
 		store_stanza_id(router_store(event->router), event->message_id, id);
+		tally_add(TALLY_ACCEPTED, 1);
 		log_info(event->origin == NULL ? NULL : &event->origin->log, "%s accepted from %s for %s", id,
 			 xml_attr(event->stanza, "from"), event->target->jid);
 	}

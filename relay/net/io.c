@@ -29,6 +29,7 @@
 #include "proto/buf.h"
 #include "proto/mem.h"
 #include "relay/net/address.h"
+#include "relay/tally.h"
 
 enum {
 	READS_PER_TURN = 8,          /* then the others have their turn */
@@ -176,6 +177,7 @@ write_some(struct io *io)
 	}
 	io->taken += (size_t)sent;
 	*loop_queued(io->loop) -= (size_t)sent;
+	tally_add(TALLY_BYTES_OUT, (uint64_t)sent);
 	return true;
 }
 
@@ -267,6 +269,7 @@ read_some(struct io *io)
 		}
 		io->used = true;
 	}
+	tally_add(TALLY_BYTES_IN, (uint64_t)got);
 	io->fn(io->arg, IO_DATA, buffer, (size_t)got);
 	return io->fn != NULL && !io->closed && (!io->paused || io->ended) && (io->phase == PHASE_TLS || got == LOOP_BUFFER) &&
 	    io->phase != PHASE_LAST_PLAIN && io->phase != PHASE_HANDSHAKE;

@@ -19,6 +19,7 @@
 #include "relay/log.h"
 #include "relay/net/address.h"
 #include "relay/net/crowd.h"
+#include "relay/tally.h"
 
 enum {
 	BACKLOG = 511,
@@ -80,6 +81,7 @@ accept_one(struct listener *listener)
 	if (listener->crowd == NULL || crowd_come(listener->crowd, peer)) {
 		listener->fn(listener->arg, fd, peer);
 	} else {
+		tally_add(TALLY_CROWDED, 1);
 		log_info(NULL, "refused a connection from %s: it has %d already", peer,
 		    (int)crowd_most(listener->crowd));
 		close(fd);

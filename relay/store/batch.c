@@ -14,6 +14,7 @@
 #include <time.h>
 #include "relay/log.h"
 #include "relay/store/store-private.h"
+#include "relay/tally.h"
 
 enum {
 	BUSY_TRIES = 12, /* of DB_BUSY_MS each */
@@ -137,6 +138,7 @@ batch_run(struct db *db, struct reserve *reserve, struct txn *first)
 			decide_rest(first, TXN_COMMITTED, false);
 			break;
 		case DB_FULL:
+			tally_add(TALLY_DISK_FULL, 1);
 			make_room(db, reserve, first, &full);
 			break;
 		case DB_BUSY:

@@ -20,6 +20,8 @@
 #include "relay/log.h"
 #include "relay/net/loop.h"
 #include "relay/store/store-private.h"
+#include "relay/net/clock.h"
+#include "relay/tally.h"
 
 enum {
 	IDLE_SOON_MS = 100, /* quiet this long: the longer kinds of upkeep */
@@ -62,11 +64,14 @@ commit_next(struct writer *writer)
 {
 	struct store *store = writer->store;
 	struct txn_list batch;
+	int64_t begun = now_mono();
 
 	txn_list_take_batch(&writer->open, &batch);
 	pthread_mutex_unlock(&writer->lock);
 
 	batch_run(store->db, &store->reserve, batch.first);
+	tally_add(TALLY_COMMITS, 1);
+	tally_add(TALLY_COMMIT_MS, (uint64_t)(now_mono() - begun));
 	upkeep_note(&store->upkeep, batch.first);
 
 	pthread_mutex_lock(&writer->lock);

@@ -17,6 +17,7 @@
 #include "proto/ns.h"
 #include "proto/stanza.h"
 #include "proto/xml.h"
+#include "relay/tally.h"
 
 /* An iq of type set with this child, and well formed as one. */
 static struct xml *
@@ -159,6 +160,7 @@ bind_stanza(struct stream *stream, struct arena *arena, struct xml *element)
 		arena_free(&arena);
 		return;
 	}
+	tally_add(kind == STANZA_IQ ? TALLY_IQS : kind == STANZA_MESSAGE ? TALLY_MESSAGES : TALLY_PRESENCES, 1);
 	if (kind != STANZA_IQ)
 		stamp_lang(stream, arena, element);
 	stream->host->owner->stanza(stream->session, fifo_add(stream->fifo), arena, element);

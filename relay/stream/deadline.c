@@ -10,6 +10,7 @@
 
 #include "relay/net/clock.h"
 #include "relay/net/loop.h"
+#include "relay/tally.h"
 
 static void
 arm(struct stream *stream)
@@ -37,6 +38,7 @@ stream_set_deadline(struct stream *stream, enum stream_deadline which, int64_t m
 static void
 phase_over(struct stream *stream)
 {
+	tally_add(TALLY_OVERDUE, 1);
 	if (stream->state == STATE_TLS || stream->state == STATE_CLOSING) {
 		log_info(&stream->log, stream->state == STATE_TLS ? "closed: no TLS in time" : "closed: the peer did not");
 		stream_drop(stream);
@@ -53,6 +55,7 @@ phase_over(struct stream *stream)
 static void
 stanza_over(struct stream *stream)
 {
+	tally_add(TALLY_OVERDUE, 1);
 	if (!resume_away(stream))
 		stream_close(stream, STREAM_CONNECTION_TIMEOUT, "Half a stanza came and no more.");
 }

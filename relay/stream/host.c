@@ -54,6 +54,12 @@ stream_host_changed(struct stream_host *host)
 	limiter_set(stream_shared(host)->limiter, host->logins);
 }
 
+size_t
+stream_host_count(const struct stream_host *host)
+{
+	return stream_shared(host)->count;
+}
+
 struct stream_shared *
 stream_shared(const struct stream_host *host)
 {

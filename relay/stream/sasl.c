@@ -30,6 +30,7 @@
 #include "relay/stream/limit.h"
 #include "relay/stream/pool.h"
 #include "relay/stream/scram.h"
+#include "relay/tally.h"
 
 enum sasl_step {
 	STEP_INITIAL, /* the client's first message is wanted */
@@ -227,6 +228,7 @@ fail(struct sasl *sasl, enum sasl_error error)
 	struct stream *stream = sasl->stream;
 	int64_t delay = 0;
 
+	tally_add(TALLY_LOGINS_REFUSED, 1);
 	log_info(&stream->log, "login refused: %s, %s as %s", sasl_error_name(error), sasl->mechanism->name,
 	    sasl->node == NULL ? "nobody" : sasl->node);
 	if (error == SASL_NOT_AUTHORIZED)

@@ -24,6 +24,7 @@
 #include "relay/net/io.h"
 #include "relay/net/loop.h"
 #include "relay/net/tls.h"
+#include "relay/tally.h"
 
 enum {
 	WAIT_TLS = 10 * 1000, /* ms */
@@ -57,6 +58,8 @@ stream_enter(struct stream *stream, enum stream_state next)
 	stream->state = next;
 	if (phase_ms[next] >= 0)
 		stream_set_deadline(stream, DEADLINE_PHASE, phase_ms[next] == 0 ? -1 : phase_ms[next]);
+	if (next == STATE_BIND)
+		tally_add(TALLY_LOGINS, 1);
 	if (next == STATE_READY)
 		stream_set_deadline(stream, DEADLINE_KEEPALIVE, STREAM_IDLE * 1000);
 }
@@ -188,6 +191,7 @@ stream_close_with(struct stream *stream, enum stream_error error, const char *mo
 	if (!stream->header_sent) /* RFC 6120 4.9.1.2: an error comes inside a stream */
 		negotiate_write_header(stream, NULL);
 	smacks_goodbye(stream);
+	tally_add(TALLY_STREAM_ERRORS, error != STREAM_OK);
 	if (error != STREAM_OK)
 		write_error(stream, error, more, text);
 	stream_writes(stream, "</stream:stream>");
@@ -233,8 +237,10 @@ void
 stream_send_counted(struct stream *stream, const char *bytes, size_t len)
 {
 	stream_write(stream, bytes, len);
-	if (stream_queued(stream) > queue_most(stream))
-		stream_close(stream, STREAM_RESOURCE_CONSTRAINT, "What was sent is not being read.");
+	if (stream_queued(stream) <= queue_most(stream) || stream->state >= STATE_CLOSING)
+		return;
+	tally_add(TALLY_UNREAD, 1);
+	stream_close(stream, STREAM_RESOURCE_CONSTRAINT, "What was sent is not being read.");
 }
 
 void
@@ -295,6 +301,7 @@ stream_barrier(struct stream *stream, bool raised)
 static void
 tls_ready(struct stream *stream)
 {
+	tally_add(TALLY_TLS, 1);
 	log_info(&stream->log, "%s", io_tls_version(stream->io));
 	stream_enter(stream, STATE_SASL);
 	reading_begin(stream);
@@ -381,6 +388,7 @@ stream_accept(struct stream_host *host, int fd, bool direct, void (*on_gone)(voi
 		return;
 	}
 	stream_who(stream, xstrdup(stream->peer));
+	tally_add(TALLY_CONNECTIONS, 1);
 	log_info(&stream->log, "connected%s", direct ? ", TLS at once" : "");
 	stream_set_deadline(stream, DEADLINE_PHASE, WAIT_TLS);
 	if (!direct) {

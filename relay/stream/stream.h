@@ -76,6 +76,7 @@ void stream_host_free(struct stream_host *host);     /* after shutdown; no strea
 /* Where PBKDF2 runs, two at a time (stream/pool.h): also for the keys of new passwords. */
 struct pool *stream_host_pool(struct stream_host *host);
 void stream_host_free(struct stream_host *host); /* streams still open are closed at once; a host never initialised is allowed */
+size_t stream_host_count(const struct stream_host *host); /* open connections */
 /* Say system-shutdown to all, wait up to 2 s for unhandled stanzas to be handled, close; then call done. */
 void stream_host_shutdown(struct stream_host *host, void (*done)(void *arg), void *arg);
 
