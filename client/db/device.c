@@ -99,6 +99,16 @@ device_get(struct db *db, struct arena *arena, int64_t account, const char *jid,
 	return true;
 }
 
+bool
+device_key_of_another(struct db *db, int64_t account, const char *jid,
+		      const uint8_t identity[static IDENTITY_LEN])
+{
+	return db_number(db, 0,
+			 "SELECT EXISTS(SELECT 1 FROM device WHERE account = ? AND jid <> ? AND identity = ?"
+			 " AND (heard > 0 OR trust = ?))",
+			 INT(account), TEXT(jid), BLOB(identity, IDENTITY_LEN), INT(TRUST_VERIFIED)) != 0;
+}
+
 /* The key that was offered becomes the device's; whatever stood on the old one goes. */
 static void
 take_offered(struct db *db, int64_t account, const char *jid, uint32_t id)

@@ -55,6 +55,9 @@ size_t device_list(struct db *db, struct arena *arena, int64_t account, const ch
 		   struct device **list_r);
 bool device_get(struct db *db, struct arena *arena, int64_t account, const char *jid, uint32_t id,
 		struct device *device_r);
+/* Someone else was heard with this key, or verified to have it. */
+bool device_key_of_another(struct db *db, int64_t account, const char *jid,
+			   const uint8_t identity[static IDENTITY_LEN]);
 
 /* The person's decision. device_verify(): this very key was compared and is right; the contact is strict from
  * now on. With two keys it settles which: the known one, and the offer is forgotten; or the offered one, and

@@ -58,16 +58,20 @@ reason_of(struct omemo *omemo, const char *jid, uint32_t device, struct ratchet_
 	return UNREADABLE_BAD;
 }
 
-/* The identity key of a prekey message against the one known for the device. */
+/* The identity key of a prekey message against the one known for the device. A device that was never heard and has a
+ * key by which someone else is known only passes on what that one wrote (attack O3): the ratchet cannot tell, since
+ * whom a session is with is no part of what is authenticated (XEP-0384 0.3.0). */
 static bool
 identity_fits(struct omemo *omemo, const char *jid, uint32_t device, const struct ratchet_header *header)
 {
 	struct arena *arena = arena_new();
 	struct device known;
-	bool fits = !device_get(omemo->db, arena, omemo->account, jid, device, &known) ||
-		    !known.known_identity || memcmp(known.identity, header->identity, IDENTITY_LEN) == 0;
+	bool found = device_get(omemo->db, arena, omemo->account, jid, device, &known);
+	bool fits = !found || !known.known_identity ||
+		    memcmp(known.identity, header->identity, IDENTITY_LEN) == 0;
+	bool proven = found && known.known_identity && (known.heard > 0 || known.trust == TRUST_VERIFIED);
 	arena_free(&arena);
-	return fits;
+	return fits && (proven || !device_key_of_another(omemo->db, omemo->account, jid, header->identity));
 }
 
 static bool

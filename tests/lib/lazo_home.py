@@ -43,7 +43,7 @@ class Home:
     def json(self, *args, **how):
         """-> the objects it printed; exit 0 is checked unless `status` says otherwise."""
         done = self.run(*args, "--json", **({"status": 0} | how))
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return [json.loads(line) for line in done.stdout.split("\n") if line]       # splitlines() knows more ends than \n
 
     def login(self, *more, status=0, **how):
         args = ["login", self.jid, "--password-file", self.password_file, *more]

@@ -83,5 +83,5 @@ def send(stream, to, inside, **attributes):
     return ident
 
 
-__all__ = ["NS", "OMEMO", "CLIENT", "text", "publish", "publish_list", "fetch", "devices", "bundle", "publish_bundle",
+__all__ = ["ET", "NS", "OMEMO", "CLIENT", "text", "publish", "publish_list", "fetch", "devices", "bundle", "publish_bundle",
            "last_encrypted", "changed", "header", "rids", "send"]
