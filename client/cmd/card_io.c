@@ -86,6 +86,29 @@ card_sentence(enum card_error error)
 	return "";
 }
 
+/* What to do about it; "": the sentence says it, or there is nothing to do. */
+static const char *
+card_next(enum card_error error)
+{
+	switch (error) {
+	case CARD_NOT_A_CARD:
+	case CARD_DAMAGED:
+	case CARD_MISSING_PART:
+		return _("Ask for it again: all of its text or all of its pictures, or as a file.");
+	case CARD_FORGED:
+		return _("Do not use it; ask the person for another, by another way.");
+	case CARD_FAILED:
+		return _("Make room or check the disk; lazo doctor tells more.");
+	case CARD_OK:
+	case CARD_NEWER:
+	case CARD_OWN:
+	case CARD_CHANGED_KEY:
+	case CARD_ERRORS:
+		break;
+	}
+	return "";
+}
+
 static int
 card_code(enum card_error error)
 {
@@ -174,7 +197,7 @@ card_add(struct app *app, const char *source, const char *name, bool verified)
 	omemo_close(&omemo);
 	buf_free(&bytes);
 	if (error != CARD_OK) {
-		out_error(card_error_word(error), "", "%s", card_sentence(error));
+		out_error(card_error_word(error), card_next(error), "%s", card_sentence(error));
 		return card_code(error);
 	}
 	db_begin(app->db);
@@ -310,7 +333,7 @@ card_show(struct app *app, const char *file, const char *svg, bool qr, bool all)
 	if (error == CARD_OK) {
 		code = show(app, &card, file, svg, qr);
 	} else {
-		out_error(card_error_word(error), "", "%s", card_sentence(error));
+		out_error(card_error_word(error), card_next(error), "%s", card_sentence(error));
 		code = card_code(error);
 	}
 	buf_free(&card);

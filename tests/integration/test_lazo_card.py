@@ -77,6 +77,12 @@ def test_by_picture_of_qr_codes():
     first_message_each_way(a, b)
 
 
+def test_what_is_no_card_says_what_to_do():
+    a = person("sin1")
+    said = a.run("contact", "add", "-", text="no hay tarjeta", status=EX_DATAERR).stderr
+    check("Ask for it again" in said, said)
+
+
 def test_a_damaged_card_is_refused():
     a, b = person("bad1"), person("bad2")
     text = a.run("contact", "card", status=0).stdout
