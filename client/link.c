@@ -219,6 +219,7 @@ link_connect(struct link *link, const char *address, uint16_t port, bool direct,
 			    address, port);
 		xmpp_run_once(link->ctx, 0);
 	}
+	link->meter.deadline = 0;
 	if (link->closed)
 		return trouble_set(link->trouble, FAULT_NETWORK, "%s port %u refuses", address, port);
 	return !direct || link_start_tls(link, deadline);
@@ -265,12 +266,11 @@ take(struct link *link, struct arena **arena_r, struct xml **element_r)
 	return LINK_ELEMENT;
 }
 
-enum link_got
-link_next(struct link *link, int64_t deadline, struct arena **arena_r, struct xml **element_r)
+static enum link_got
+wait_element(struct link *link, int64_t deadline, struct arena **arena_r, struct xml **element_r)
 {
 	bool woken;
 
-	link->meter.deadline = deadline;
 	for (;;) {
 		if (link->first != NULL && link->trouble->fault != FAULT_NO_TLS)
 			return take(link, arena_r, element_r);
@@ -284,19 +284,32 @@ link_next(struct link *link, int64_t deadline, struct arena **arena_r, struct xm
 	}
 }
 
+enum link_got
+link_next(struct link *link, int64_t deadline, struct arena **arena_r, struct xml **element_r)
+{
+	enum link_got got;
+
+	link->meter.deadline = deadline;
+	got = wait_element(link, deadline, arena_r, element_r);
+	link->meter.deadline = 0; /* what is written between two waits is not late */
+	return got;
+}
+
 bool
 link_flush(struct link *link, int64_t deadline)
 {
-	bool woken;
+	bool woken, late = false;
 
 	link->meter.deadline = deadline;
-	while (!link->closed && !link->meter.over) {
+	while (!link->closed && !link->meter.over && !late) {
 		pump(link);
 		if (link->closed || xmpp_conn_send_queue_len(link->conn) == 0)
 			break;
-		if (!wait_socket(link, deadline, &woken) && !woken)
-			return trouble_set(link->trouble, FAULT_TIMEOUT, "the relay does not read");
+		late = !wait_socket(link, deadline, &woken) && !woken;
 	}
+	link->meter.deadline = 0;
+	if (late)
+		return trouble_set(link->trouble, FAULT_TIMEOUT, "the relay does not read");
 	return !link->closed && !link->meter.over;
 }
 

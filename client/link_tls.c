@@ -96,6 +96,7 @@ link_start_tls(struct link *link, int64_t deadline)
 	watch_arm(link->watch, link->fd, deadline);
 	started = xmpp_conn_tls_start(link->conn) == XMPP_EOK;
 	late = watch_disarm(link->watch);
+	link->meter.deadline = 0;
 	link->expecting_tls = false;
 	if (late)
 		return trouble_set(link->trouble, FAULT_TIMEOUT, "TLS handshake");

@@ -15,6 +15,7 @@ enum {
 	SYNC_ANSWER_MS = 30000,         /* one iq */
 	SYNC_QUIET_MS = 60000,          /* nothing at all while something is awaited */
 	SYNC_IDLE_MS = 100,             /* an open batch is committed when nothing comes for so long */
+	SYNC_SHOW_MS = 100,             /* between two words of progress */
 	SYNC_ASKS = 24,                 /* iqs on the way at once */
 	SYNC_WINDOW = 100,              /* messages on the way at once */
 	SYNC_MESSAGES_MAX = 200000,     /* taken in one sync; the rest the next time */
@@ -77,6 +78,7 @@ struct sync {
 	struct xml *pongs[16];
 	size_t pong_count;
 	enum sync_phase phase;
+	int64_t shown;       /* now_mono() of the last progress */
 	struct sync_archive archive;
 	unsigned depth;      /* stanzas being looked after, one inside the other's wait */
 	uint32_t outermost;  /* the number of the first of them */

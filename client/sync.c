@@ -176,6 +176,7 @@ receive(struct sync *sync)
 	struct arena *arena = arena_new();
 	struct xml *presence = stanza_new(arena, "presence", NULL, NULL, NULL, NULL);
 
+	sync_progress(sync, SYNC_RECEIVE, sync->result->received, 0);
 	sync_archive_catch_up(sync);
 	sync_add_caps(arena, presence);
 	stream_send(sync->stream, presence);

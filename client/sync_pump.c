@@ -29,9 +29,14 @@ sync_alive(const struct sync *sync)
 void
 sync_progress(struct sync *sync, enum sync_phase phase, size_t done, size_t total)
 {
+	bool same = sync->phase == phase;
+	int64_t now = now_mono();
+
 	sync->phase = phase;
-	if (sync->owner->progress != NULL)
-		sync->owner->progress(sync->owner->arg, phase, done, total);
+	if (sync->owner->progress == NULL || (same && now < sync->shown + SYNC_SHOW_MS))
+		return;
+	sync->shown = now;
+	sync->owner->progress(sync->owner->arg, phase, done, total);
 }
 
 /* -- the batch --------------------------------------------------------------------------------------------- */
