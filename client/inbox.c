@@ -172,11 +172,11 @@ take_receipt(struct inbox *inbox, const struct letter *letter)
 	const char *displayed = child_id(letter->message, "displayed", NS_MARKERS);
 	const char *marked = child_id(letter->message, "received", NS_MARKERS);
 	if (!letter->own && received[0] != '\0')
-		outbox_receipt(inbox->db, inbox->account, letter->peer, received, false);
+		outbox_receipt(inbox->db, inbox->account, letter->peer, received, SENT_DELIVERED, letter->time);
 	if (!letter->own && marked[0] != '\0')
-		outbox_receipt(inbox->db, inbox->account, letter->peer, marked, false);
+		outbox_receipt(inbox->db, inbox->account, letter->peer, marked, SENT_DELIVERED, letter->time);
 	if (!letter->own && displayed[0] != '\0')
-		outbox_receipt(inbox->db, inbox->account, letter->peer, displayed, true);
+		outbox_receipt(inbox->db, inbox->account, letter->peer, displayed, SENT_DISPLAYED, letter->time);
 	return received[0] != '\0' || displayed[0] != '\0' || marked[0] != '\0';
 }
 

@@ -205,12 +205,14 @@ outbox_sent(struct db *db, int64_t id, int64_t now)
 }
 
 static void
-accept_one(struct db *db, const struct spool_row *row)
+accept_one(struct db *db, const struct spool_row *row, int64_t now)
 {
 	switch ((enum outbox_kind)row->kind) {
 	case OUTBOX_MESSAGE:
 	case OUTBOX_SUPPLEMENT: /* stay until delivered: new devices, and receipts that name a supplement */
 		message_state(db, row, SENT_ACCEPTED, "");
+		if (row->kind == OUTBOX_MESSAGE)
+			history_set_stage(db, row->message, SENT_ACCEPTED, now, false);
 		return;
 	case OUTBOX_EMPTY:
 	case OUTBOX_RECEIPT:
@@ -225,12 +227,11 @@ outbox_accepted(struct db *db, const int64_t *ids, size_t count, int64_t now)
 {
 	struct arena *arena = arena_new();
 	struct spool_row row;
-	(void)now;
 	db_begin(db);
 	for (size_t i = 0; i < count; i++) {
 		if (spool_find(db, arena, ids[i], &row) &&
 		    (row.state == SENT_SENT || row.state == SENT_READY))
-			accept_one(db, &row);
+			accept_one(db, &row, now);
 	}
 	arena_free(&arena);
 	return db_commit(db, NULL);
@@ -256,15 +257,16 @@ outbox_refused(struct db *db, int64_t account, const char *from, const char *ori
 	struct arena *arena = arena_new();
 	struct spool_row row;
 	bool ours = false;
-	(void)now;
 	db_begin(db);
 	int64_t id = spool_by_origin(db, account, from, origin_id);
 	if (id && spool_find(db, arena, id, &row)) {
 		ours = true;
-		if (row.kind == OUTBOX_MESSAGE)
+		if (row.kind == OUTBOX_MESSAGE) {
 			message_state(db, &row, SENT_REFUSED, condition);
-		else
+			history_set_stage(db, row.message, SENT_REFUSED, now, false);
+		} else {
 			spool_delete(db, id);
+		}
 	}
 	arena_free(&arena);
 	db_commit(db, NULL);
@@ -295,7 +297,9 @@ outbox_list(struct db *db, struct arena *arena, int64_t account, struct outbox_i
 	size_t count = spool_list(db, arena, account, NULL, &rows), kept = 0;
 	*list_r = arena_alloc(arena, (count + 1) * sizeof **list_r);
 	for (size_t i = 0; i < count; i++) {
-		if (rows[i].kind == OUTBOX_MESSAGE)
+		struct message message;
+		if (rows[i].kind == OUTBOX_MESSAGE && history_get(db, arena, rows[i].message, &message) &&
+		    (message.sent < SENT_DELIVERED || message.sent > SENT_DISPLAYED))
 			(*list_r)[kept++] = item_of(db, arena, &rows[i]);
 	}
 	return kept;
@@ -306,12 +310,12 @@ outbox_cancel(struct db *db, int64_t account, int64_t id, int64_t now)
 {
 	struct arena *arena = arena_new();
 	struct spool_row row;
-	(void)now;
 	db_begin(db);
 	bool may = spool_get(db, arena, account, id, &row) && row.kind == OUTBOX_MESSAGE &&
 		   (row.state == SENT_WAITING || row.state == SENT_READY || row.state == SENT_REFUSED);
 	if (may) {
 		message_state(db, &row, SENT_CANCELLED, "");
+		history_set_stage(db, row.message, SENT_CANCELLED, now, false);
 		spool_delete_message(db, row.message);
 	}
 	arena_free(&arena);

@@ -107,7 +107,11 @@ bool outbox_retry(struct db *db, int64_t account, int64_t id, int64_t now); /* 0
 int64_t outbox_by_origin(struct db *db, int64_t account, const char *to, const char *origin_id); /* 0: none */
 
 /* Called by the inbox, and by the person's reading. */
-void outbox_receipt(struct db *db, int64_t account, const char *from, const char *origin_id, bool displayed);
+/* What we wrote to `from` under this id has come (SENT_DELIVERED) or was shown (SENT_DISPLAYED), they say. */
+void outbox_receipt(struct db *db, int64_t account, const char *from, const char *origin_id, enum sent state,
+		    int64_t now);
+/* The same, or SENT_ACCEPTED, as our relay knows it (proto/spec/custody.md), with its time. */
+void outbox_told(struct db *db, int64_t account, const char *to, const char *origin_id, enum sent state, int64_t time);
 void outbox_add_receipt(struct db *db, int64_t account, const char *to, const char *id,
 			int64_t now);                                                    /* XEP-0184 */
 void outbox_add_displayed(struct db *db, int64_t account, int64_t message, int64_t now); /* XEP-0333 */

@@ -28,21 +28,51 @@ receipt_message(struct db *db, struct arena *arena, int64_t account, const char 
 	return id && spool_find(db, arena, id, &row) && row.kind == OUTBOX_SUPPLEMENT ? row.message : 0;
 }
 
-void
-outbox_receipt(struct db *db, int64_t account, const char *from, const char *origin_id, bool displayed)
+/* In a transaction. Never backwards, and never what did not leave yet. Only the recipient's own word ends what the
+ * outbox keeps: the relay's "delivered" does not say that the device could read it, and a supplement may be due. */
+static void
+move_on(struct db *db, struct arena *arena, int64_t id, enum sent state, int64_t time, bool relay)
+{
+	struct message message;
+
+	if (!history_get(db, arena, id, &message) || message.sent < SENT_READY || message.sent > SENT_DISPLAYED)
+		return;
+	history_set_stage(db, id, state, time, relay);
+	if (message.sent < state)
+		history_set_sent(db, id, state, "");
+	if (state == SENT_DISPLAYED || (state == SENT_DELIVERED && !relay))
+		spool_delete_message(db, id);
+}
+
+static void
+note(struct db *db, int64_t account, const char *peer, const char *origin_id, enum sent state, int64_t time,
+     bool relay)
 {
 	struct arena *arena = arena_new();
-	struct message message;
-	enum sent state = displayed ? SENT_DISPLAYED : SENT_DELIVERED;
 	db_begin(db);
-	int64_t id = receipt_message(db, arena, account, from, origin_id);
-	/* never backwards, and never what did not leave yet */
-	if (id && history_get(db, arena, id, &message) && message.sent >= SENT_READY &&
-	    message.sent < state) {
-		history_set_sent(db, id, state, "");
-		spool_delete_message(db, id);
-	}
+	int64_t id = receipt_message(db, arena, account, peer, origin_id);
+	if (id)
+		move_on(db, arena, id, state, time, relay);
 	arena_free(&arena);
+	db_commit(db, NULL);
+}
+
+void
+outbox_receipt(struct db *db, int64_t account, const char *from, const char *origin_id, enum sent state,
+	       int64_t now)
+{
+	note(db, account, from, origin_id, state, now, false);
+}
+
+void
+outbox_told(struct db *db, int64_t account, const char *to, const char *origin_id, enum sent state, int64_t time)
+{
+	int64_t item = state == SENT_ACCEPTED ? outbox_by_origin(db, account, to, origin_id) : 0;
+
+	db_begin(db);
+	if (item != 0) /* the outbox has a state of its own until it is delivered */
+		outbox_accepted(db, &item, 1, time);
+	note(db, account, to, origin_id, state, time, true);
 	db_commit(db, NULL);
 }
 

@@ -82,6 +82,7 @@ struct sync {
 	struct sync_archive archive;
 	unsigned depth;      /* stanzas being looked after, one inside the other's wait */
 	uint32_t outermost;  /* the number of the first of them */
+	size_t custody_pages, custody_told;
 };
 
 /* sync_pump.c: what comes in, whatever it is. */
@@ -105,6 +106,10 @@ void sync_archive_newest(struct sync *sync);          /* behind the flush: where
 bool sync_archive_moved(const struct sync *sync);     /* something came */
 void sync_archive_close(struct sync *sync);
 bool sync_archive_result(struct sync *sync, struct arena *arena, const struct xml *message); /* true: it was one */
+
+/* sync_custody.c: where our messages are. */
+void sync_custody_open(struct sync *sync);
+bool sync_custody_told(struct sync *sync, const struct xml *message); /* true: it was that */
 
 /* sync_caps.c: what this client understands. */
 void sync_add_caps(struct arena *arena, struct xml *presence);

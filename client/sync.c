@@ -219,6 +219,7 @@ work(struct sync *sync)
 	sync_ask_roster(sync);
 	sync_ask_own_list(sync);
 	sync_archive_open(sync);
+	sync_custody_open(sync);
 	if (!sync_settle(sync))
 		return;
 	if (!sync_archive_moved(sync)) /* else keys were used up, and the end publishes what takes their place */

@@ -126,6 +126,11 @@ take_message(struct sync *sync, struct arena *arena, const struct xml *message)
 
 	if (sync_archive_result(sync, arena, message))
 		return;
+	if (sync_custody_told(sync, message)) { /* as many as we wrote: not among the others */
+		if (++sync->custody_told > SYNC_MESSAGES_MAX)
+			trouble_set(sync->trouble, FAULT_TOO_BIG, "more than %d states of messages", SYNC_MESSAGES_MAX);
+		return;
+	}
 	if (sync_key_event(sync, arena, message))
 		sync_count_other(sync);
 	else

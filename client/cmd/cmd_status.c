@@ -7,10 +7,38 @@
 #include "client/outbox.h"
 #include "client/text.h"
 
+/* The way so far: each state with the time at which it came about. */
+static json_t *
+way_json(struct app *app, const struct message *message)
+{
+	struct stage *stages;
+	size_t count = history_stages(app->db, app->arena, message->id, &stages);
+	json_t *way = json_array();
+
+	json_array_append_new(way, json_pack("{s:s, s:s}", "state", "written", "time",
+	    text_rfc3339(app->arena, message->time)));
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(way, json_pack("{s:s, s:s}", "state", sent_word(stages[i].state), "time",
+		    text_rfc3339(app->arena, stages[i].time)));
+	return way;
+}
+
+static void
+show_way(struct app *app, const struct message *message)
+{
+	struct stage *stages;
+	size_t count = history_stages(app->db, app->arena, message->id, &stages);
+
+	out("  %s  %s\n", text_when_full(app->arena, message->time), _("written"));
+	for (size_t i = 0; i < count; i++)
+		out("  %s  %s\n", text_when_full(app->arena, stages[i].time), show_sent(stages[i].state));
+}
+
 static int
 one_message(struct app *app, int64_t id)
 {
 	struct message message;
+	json_t *object;
 
 	if (!history_get(app->db, app->arena, id, &message)) {
 		out_error("no-message", _("The numbers are shown by: lazo send, lazo read --json"),
@@ -18,10 +46,15 @@ one_message(struct app *app, int64_t id)
 		return EX_NOUSER;
 	}
 	if (app->json) {
-		out_json(show_message_json(app, &message));
+		object = show_message_json(app, &message);
+		if (message.sent != SENT_NOT)
+			json_object_set_new(object, "stages", way_json(app, &message));
+		out_json(object);
 		return EX_OK;
 	}
 	show_message(app, &message, true);
+	if (message.sent != SENT_NOT)
+		show_way(app, &message);
 	return EX_OK;
 }
 
@@ -113,7 +146,7 @@ const struct verb verb_status = {
 	.name = "status",
 	.usage = "[ID]",
 	.summary = N_("where everything stands, or where one message is"),
-	.about = N_("Safe here, with the relay, delivered, read: as far as this home knows since the last sync."),
+	.about = N_("Safe here, with the relay, delivered, read, and when: as far as this home knows since the last sync."),
 	.most = 1,
 	.run = run,
 };

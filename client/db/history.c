@@ -106,6 +106,31 @@ history_set_sent(struct db *db, int64_t id, enum sent state, const char *reason)
 }
 
 void
+history_set_stage(struct db *db, int64_t id, enum sent state, int64_t time, bool sure)
+{
+	if (sure)
+		db_run(db, "INSERT OR REPLACE INTO stage(message, state, time) VALUES(?, ?, ?)", INT(id), INT(state),
+		       INT(time));
+	else
+		db_run(db, "INSERT OR IGNORE INTO stage(message, state, time) VALUES(?, ?, ?)", INT(id), INT(state),
+		       INT(time));
+}
+
+size_t
+history_stages(struct db *db, struct arena *arena, int64_t id, struct stage **list_r)
+{
+	sqlite3_stmt *row = db_query(db, "SELECT state, time FROM stage WHERE message = ? ORDER BY state", INT(id));
+	size_t count = 0, room = 0;
+	*list_r = NULL;
+	while (db_next(db, row)) {
+		struct stage *stage = db_list_add(arena, list_r, &count, &room, sizeof **list_r);
+		stage->state = (enum sent)sqlite3_column_int(row, 0);
+		stage->time = sqlite3_column_int64(row, 1);
+	}
+	return count;
+}
+
+void
 history_set_encrypted(struct db *db, int64_t id, uint32_t device)
 {
 	db_run(db, "UPDATE message SET encrypted = 1, device = ?2, trust = ?3 WHERE id = ?1", INT(id),

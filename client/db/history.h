@@ -76,9 +76,17 @@ const char *way_word(enum way way);
 int64_t history_add(struct db *db, const struct message *message);
 void history_delete(struct db *db, int64_t id);
 void history_set_sent(struct db *db, int64_t id, enum sent state, const char *reason);
+/* When a message that we wrote came to a state: the first time counts, or with `sure` this one (the relay's own). */
+void history_set_stage(struct db *db, int64_t id, enum sent state, int64_t time, bool sure);
 void history_set_encrypted(struct db *db, int64_t id, uint32_t device); /* written by our device, encrypted */
 void history_set_stanza_id(struct db *db, int64_t id, const char *stanza_id); /* only where there is none */
 
+struct stage {
+	enum sent state;
+	int64_t time; /* ms */
+};
+/* The way of a message that we wrote so far, in the order of states; without that it was written. */
+size_t history_stages(struct db *db, struct arena *arena, int64_t id, struct stage **list_r);
 bool history_get(struct db *db, struct arena *arena, int64_t id, struct message *message_r);
 /* Of (account, peer): the id of the message with this origin-id or stanza-id (either may be NULL or "") and
  * this very body, 0 if none. `from` is who wrote it. */

@@ -116,9 +116,16 @@ static const char decisions[] = "ALTER TABLE device ADD COLUMN shown BLOB;"
 				"ALTER TABLE device ADD COLUMN told INTEGER NOT NULL DEFAULT 1;"
 				"ALTER TABLE device ADD COLUMN renew INTEGER NOT NULL DEFAULT 0;";
 
+/* When each message that we wrote came to which state (history.h, enum sent). */
+static const char stages[] =
+    "CREATE TABLE stage("
+    " message INTEGER NOT NULL REFERENCES message ON DELETE CASCADE, state INTEGER NOT NULL, time INTEGER NOT NULL,"
+    " PRIMARY KEY(message, state)) WITHOUT ROWID;";
+
 static const char *const *const steps[] = {
 	(const char *const[]){ core, messages, keys, NULL },
 	(const char *const[]){ decisions, NULL },
+	(const char *const[]){ stages, NULL },
 };
 enum { SCHEMA = sizeof steps / sizeof steps[0] };
 

@@ -3,7 +3,7 @@
  *
  * A record is made, in the message's own transaction, for each message that a listening session sends and that
  * is kept; it moves on in the transaction that clears the mailbox row (store/status.c) or keeps the recipient's
- * receipt or marker. Listeners are told after the commit, never before.
+ * receipt or marker. Listeners are told of a delivery after its commit, never before.
  * Never: tells anybody but the sender; names devices; says "delivered" to whom the recipient shows no presence.
  */
 #include "config.h"
@@ -110,7 +110,7 @@ tell_rows(void *arg, bool failed, const struct status_row *rows, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct account *account = account_resident(custody->router, rows[i].node);
 
-		if (account != NULL && rows[i].delivered != 0) /* saying again "accepted" would tell it as well */
+		if (account != NULL && rows[i].delivered != 0) /* a push without it would tell it as well */
 			tell(custody, account, &rows[i]);
 	}
 }
@@ -142,29 +142,14 @@ name_of(const struct xml *message)
 }
 
 static void
-accepted(struct event *event, void *arg)
-{
-	const struct status_row *row = arg;
-
-	tell(custody_of(event->router), event->sender, row);
-}
-
-static void
 record(struct event *event)
 {
-	struct status_row *row = arena_alloc(event->arena, sizeof *row);
-
-	*row = (struct status_row){ .id = event->message_id,
-				    .to = event->target->jid,
-				    .origin = name_of(event->stanza),
-				    .accepted = event->time };
 	event_add(event, &(struct op){ .kind = OP_STATUS_NEW,
 				       .account = event->sender->node,
-				       .id = row->id,
-				       .peer = row->to,
-				       .item = row->origin,
-				       .time = row->accepted });
-	event_after(event, accepted, row);
+				       .id = event->message_id,
+				       .peer = event->target->jid,
+				       .item = name_of(event->stanza),
+				       .time = event->time });
 }
 
 /* ---- what the recipient's device says (XEP-0184 5.2, XEP-0333 4.3) ---- */

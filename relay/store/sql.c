@@ -156,7 +156,8 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_STATUS_EXPIRE] =
 	    "DELETE FROM status WHERE id IN (SELECT id FROM status ORDER BY id LIMIT 500) AND accepted <= ?1",
 	[SQL_READ_STATUS_SINCE] = STATUS_ROWS " WHERE s.account = (SELECT id FROM account WHERE node = ?1)"
-					      " AND s.change > ?2 ORDER BY s.change LIMIT ?3",
+					      " AND s.change > ?2 AND (s.delivered <> 0 OR s.displayed <> 0)"
+					      " ORDER BY s.change LIMIT ?3",
 	[SQL_READ_STATUS_ORIGIN] = STATUS_ROWS " WHERE s.account = (SELECT id FROM account WHERE node = ?1)"
 					       " AND s.origin = ?2 ORDER BY s.id DESC LIMIT 1",
 	[SQL_READ_STATUS_OF] = STATUS_ROWS " WHERE s.id = ?1",

@@ -24,7 +24,7 @@ struct status_row {
 };
 typedef void read_status_fn(void *arg, bool failed, const struct status_row *rows, size_t count);
 
-/* Of this account, in order of change behind `change`; at most limit. */
+/* Of this account those beyond `accepted`, in order of change behind `change`; at most limit. */
 void read_status_since(struct store *store, const char *node, int64_t change, size_t limit, read_status_fn *fn, void *arg);
 /* Of this account, the newest message that it called so: 0 or 1 row. */
 void read_status_origin(struct store *store, const char *node, const char *origin, read_status_fn *fn, void *arg);

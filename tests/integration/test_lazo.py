@@ -255,6 +255,33 @@ def test_ctrl_c_at_the_password_leaves_the_terminal_as_it_was():
     os.close(terminal)
 
 
+def test_the_way_of_a_message():
+    """`status ID` knows when it came where (proto/spec/custody.md), also before the recipient's own word."""
+    eva, luz = (Home(relay, relay.user()) for _ in range(2))
+    for home, other in ((eva, luz), (luz, eva)):
+        home.login()
+        home.run("contact", "add", other.jid, status=0)     # "delivered" is told only to who may see presence
+    for home in (eva, luz, eva):
+        home.run("sync", status=0)
+    eva.send(luz.jid, "¿dónde va?", status=0)
+    number = eva.json("history", luz.jid)[-1]["id"]
+
+    def ways():
+        return [s["state"] for s in eva.json("status", number)[0]["stages"]]
+    equal(ways(), ["written", "accepted"])
+    luz.run("sync", status=0)
+    eva.run("sync", status=0)
+    equal(ways(), ["written", "accepted", "delivered"])
+    times = [s["time"] for s in eva.json("status", number)[0]["stages"]]
+    equal(times, sorted(times))
+    shown = eva.run("status", number, status=0).stdout
+    check("written" in shown and "delivered" in shown, shown)
+    luz.json("read")
+    luz.run("sync", status=0)
+    eva.run("sync", status=0)
+    equal(ways(), ["written", "accepted", "delivered", "displayed"])
+
+
 def test_two_accounts_in_one_home():
     second = relay.user("ana2")
     home = Home(relay, second)

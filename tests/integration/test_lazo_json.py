@@ -22,6 +22,7 @@ TYPES = {
     "time": lambda v: isinstance(v, str) and TIME.fullmatch(v),
     "hex": lambda v: isinstance(v, str) and re.fullmatch("[0-9a-f]{64}", v),
     "list": lambda v: isinstance(v, list) and all(isinstance(e, str) for e in v),
+    "list of objects": lambda v: isinstance(v, list) and all(isinstance(e, dict) for e in v),
     "null": lambda v: v is None,
 }
 

@@ -153,7 +153,7 @@ test_receipts(void **state)
 	outbox_add_displayed(p->jose.db, p->jose.account, list[0].id, T0);
 	home_carry(&p->jose, &p->ana);
 	assert_int_equal(state_of(&p->ana, JOSE, id), SENT_DISPLAYED);
-	outbox_receipt(p->ana.db, p->ana.account, JOSE, id, false); /* late: never backwards */
+	outbox_receipt(p->ana.db, p->ana.account, JOSE, id, SENT_DELIVERED, 1); /* late: never backwards */
 	assert_int_equal(state_of(&p->ana, JOSE, id), SENT_DISPLAYED);
 }
 
@@ -277,7 +277,7 @@ test_supplement(void **state)
 	assert_int_equal(home_receive(&p->jose, second, WAY_LIVE, NULL).outcome, INBOX_NOTHING);
 	assert_string_equal(home_read(&p->jose, ANA), "para todos");
 	/* a receipt for the supplement is one for the message */
-	outbox_receipt(p->ana.db, p->ana.account, JOSE, xml_attr(second, "id"), false);
+	outbox_receipt(p->ana.db, p->ana.account, JOSE, xml_attr(second, "id"), SENT_DELIVERED, 1);
 	assert_int_equal(state_of(&p->ana, JOSE, id), SENT_DELIVERED);
 	home_close(&tablet);
 	arena_free(&arena);
