@@ -60,7 +60,9 @@ static const struct word words[] = {
 	{ NULL, "hold_unknown", TIME, AT(hold_unknown), "5d", 60, 3650 * DAY, NULL,
 	    "The same for a relay that never answered." },
 	{ NULL, "resume", TIME, AT(resume), "10min", 0, 30 * DAY, NULL,
-	    "How long a broken session can be taken up again." },
+	    "How long a session whose connection broke can be taken up again where it was (XEP-0198). 0: not at all. Its\n"
+	    "messages wait in its mailbox in any case. After a reload: for connections that break from then on, and no\n"
+	    "longer than their clients were told." },
 	{ NULL, "trust", LIST, AT(trust), "[]", 0, 0, NULL,
 	    "Files of more certificate authorities for other relays, beside the system's." },
 	{ NULL, "dialback", BOOL, AT(dialback), "false", 0, 0, NULL,

@@ -213,6 +213,22 @@ session_resumed(void *arg, struct stream *stream, uint64_t upto)
 	session_unref(&session);
 }
 
+/* Bytes as they were sent, inside a stream of NS_CLIENT. */
+static const struct xml *
+parse_sent(struct arena *arena, const char *bytes, size_t len)
+{
+	struct buf buf = { 0 };
+	enum stream_error refused;
+	const struct xml *stream;
+
+	buf_adds(&buf, "<stream xmlns='" NS_CLIENT "'>");
+	buf_add(&buf, bytes, len);
+	buf_adds(&buf, "</stream>");
+	stream = xmlin_parse(arena, buf.data, buf.len, &xmlin_limits_stored, &refused);
+	buf_free(&buf);
+	return stream == NULL ? NULL : xml_first(stream);
+}
+
 /* A request that nobody will answer (RFC 6120 8.2.3): as if it had come now that the resource is gone. Our own questions are
  * answered by the end of the session. */
 void
@@ -220,15 +236,14 @@ session_lost(void *arg, const char *bytes, size_t len)
 {
 	struct session *session = arg;
 	struct arena *arena = arena_new();
-	enum stream_error refused;
-	struct xml *stanza = xmlin_parse(arena, bytes, len, &xmlin_limits_stored, &refused);
-	const char *from = stanza == NULL ? NULL : xml_attr(stanza, "from");
-	bool request = stanza != NULL && stanza_kind(stanza) == STANZA_IQ && iq_valid(stanza) &&
-		       (iq_type(stanza) == IQ_GET || iq_type(stanza) == IQ_SET);
+	const struct xml *iq = parse_sent(arena, bytes, len);
+	const char *from = iq == NULL ? NULL : xml_attr(iq, "from");
 	struct jid jid;
 
-	if (request && from != NULL && jid_parse_text(arena, from, &jid) && jid.resource != NULL)
-		router_send(session->router, stanza_error(arena, stanza, STANZA_SERVICE_UNAVAILABLE, NULL, false));
+	if (iq != NULL && stanza_kind(iq) == STANZA_IQ && iq_valid(iq) &&
+	    (iq_type(iq) == IQ_GET || iq_type(iq) == IQ_SET) && from != NULL &&
+	    jid_parse_text(arena, from, &jid) && jid.resource != NULL)
+		router_send(session->router, stanza_error(arena, iq, STANZA_SERVICE_UNAVAILABLE, NULL, false));
 	arena_free(&arena);
 }
 

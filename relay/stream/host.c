@@ -101,13 +101,21 @@ call_done(void *arg)
 }
 
 void
+host_connection_gone(struct stream_host *host)
+{
+	struct stream_shared *shared = stream_shared(host);
+
+	if (++shared->gone == TRIM_AFTER)
+		timer_set(shared->trim, TRIM_WAIT);
+}
+
+void
 host_stream_gone(struct stream_host *host)
 {
 	struct stream_shared *shared = stream_shared(host);
 
 	shared->count--;
-	if (++shared->gone == TRIM_AFTER)
-		timer_set(shared->trim, TRIM_WAIT);
+	host_connection_gone(host);
 	if (shared->stopping && host->streams == NULL && shared->done != NULL) {
 		timer_clear(shared->timer);
 		call_done(shared);

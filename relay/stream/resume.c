@@ -60,6 +60,7 @@ resume_away(struct stream *stream)
 	stream->on_gone = NULL;
 	if (stream->feeding)
 		xmlin_stop(stream->in);
+	host_connection_gone(stream->host);
 	stream_later(stream);
 	return true;
 }

@@ -182,6 +182,7 @@ struct stream_shared {
 	bool stopping, forced;
 };
 struct stream_shared *stream_shared(const struct stream_host *host);
+void host_connection_gone(struct stream_host *host);
 void host_stream_gone(struct stream_host *host);
 
 #endif
