@@ -36,5 +36,6 @@ const struct feature *const feature_table[] = {
 	&feature_time,
 	&feature_vcard,
 	&feature_version,
+	&feature_words,
 	NULL,
 };

@@ -34,5 +34,6 @@ extern const struct feature feature_subscription;
 extern const struct feature feature_time;
 extern const struct feature feature_vcard;
 extern const struct feature feature_version;
+extern const struct feature feature_words;
 
 #endif

@@ -45,6 +45,7 @@ struct account {
 	size_t block_count;
 	int64_t left;    /* ms: when its last session ended; 0: never */
 	char *left_status;
+	int64_t words;   /* feature/words.c: ms, monotonic, at which its questions are used up */
 	unsigned refs;
 	bool stale; /* to be read again */
 };

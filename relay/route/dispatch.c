@@ -195,7 +195,11 @@ decide_message(struct event *event)
 		return verdict;
 	if (event->scope == TO_REMOTE)
 		return remote(event);
-	if (event->target == NULL) /* RFC 6121 8.5.1, and the relay itself reads no messages */
+	if (event->scope == TO_HOST && event->origin != NULL)
+		verdict = router_run_hooks(event, POINT_HOST);
+	if (verdict != PASS)
+		return verdict;
+	if (event->target == NULL) /* RFC 6121 8.5.1 */
 		return is_error ? HANDLED : event_reject(event, STANZA_SERVICE_UNAVAILABLE, NULL);
 	return router_run_hooks(event, POINT_MESSAGE);
 }

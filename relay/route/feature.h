@@ -51,6 +51,7 @@ enum hook_point {
 	/* A message or presence of a local session, before routing, or an iq of any type to another account or domain;
 	 * event->sender is set. */
 	POINT_SEND,
+	POINT_HOST,      /* a message of a local session to the relay's own address; PASS: service-unavailable */
 	/* Towards an existing local account (event->target): */
 	POINT_MESSAGE,   /* a message: rows are added and copies planned */
 	POINT_PRESENCE,  /* presence, also subscriptions, probes, errors */

@@ -13,6 +13,7 @@
 #include "relay/store/archive.h"
 #include "relay/store/db.h"
 #include "relay/store/read.h"
+#include "relay/store/waiting.h"
 #include "relay/store/status.h"
 
 struct arena;
@@ -28,6 +29,7 @@ union question_fn {
 	read_invites_fn *invites;
 	read_reports_fn *reports;
 	read_count_fn *count;
+	read_waiting_fn *waiting;
 	read_archive_fn *archive;
 	read_archive_ends_fn *archive_ends;
 	read_archive_over_fn *archive_over;

@@ -199,6 +199,11 @@ static const char *const texts[SQL_COUNT] = {
 	    " JOIN jid t ON t.id = m.recipient WHERE p.account = (SELECT id FROM account WHERE node = ?1)"
 	    " AND p.id > ?2 AND p.id > coalesce((SELECT upto FROM device WHERE account = p.account AND resource = ?4), 0)"
 	    " ORDER BY p.id LIMIT ?3",
+	[SQL_READ_WAITING_FOR] = "SELECT count(*), coalesce(min(m.time), 0) FROM pending p JOIN msg m ON m.id = p.id"
+				 " WHERE p.account = (SELECT id FROM account WHERE node = ?1)",
+	[SQL_READ_WAITING_FROM] = "SELECT count(*), coalesce(min(m.time), 0) FROM pending p JOIN msg m ON m.id = p.id"
+				  " WHERE p.account = (SELECT id FROM account WHERE node = ?1)"
+				  " AND m.sender = (SELECT id FROM jid WHERE text = ?2)",
 	[SQL_READ_PENDING_COUNT] =
 	    "SELECT pending, pending_bytes FROM usage WHERE account = (SELECT id FROM account WHERE node = ?1)",
 	[SQL_READ_COUNTER] = "SELECT h FROM counter WHERE account = (SELECT id FROM account WHERE node = ?1) AND id = ?2",
