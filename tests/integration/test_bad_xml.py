@@ -2,7 +2,6 @@
 """Bad bytes on the stream (attacks X1 to X15): the standard's error, nobody else disturbed, memory flat."""
 import base64
 import pathlib
-import re
 import resource
 import socket
 import ssl
@@ -11,18 +10,20 @@ import time
 
 from lazo_test import *
 from xmpp_raw import *
+from cases import Cases, load
 
 MESSAGE = "<message to='{}' type='chat'>{}</message>"
 GROWTH = 16384      # KiB: what the allocator keeps of 200 connections at their worst, and of all the rest
 
 
 def setup():
-    global relay, jid, friend, bystander, start_rss
+    global relay, jid, friend, bystander, start_rss, CASES
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192), most))
     relay = Relay()
     jid = relay.user()
     friend = login(relay, relay.user())
+    CASES = Cases(relay, jid, friend)
     bystander = Bystander(relay)
     for _ in range(20):
         login(relay, jid).close()
@@ -30,84 +31,19 @@ def setup():
 
 
 def at(phase):
-    stream = Stream(relay)
-    if phase != "raw":
-        stream.open()
-    if phase in ("tls", "ready"):
-        stream.starttls()
-        stream.open()
-    if phase == "ready":
-        stream.auth(jid.partition("@")[0])
-        stream.bind()
-        available(stream)
-    return stream
-
-
-def bytes_of(text, stream):
-    for name, value in (("{HOST}", HOST), ("{ME}", stream.jid or jid), ("{BARE}", jid), ("{FRIEND}", bare(friend.jid)),
-                        ("\\p", "|")):
-        text = text.replace(name, value)
-    text = re.sub(r"\{REPEAT (\S+) (\d+)\}", lambda m: m.group(1) * int(m.group(2)), text)
-    return text.encode().decode("unicode_escape").encode("latin-1")
+    return CASES.at(phase)
 
 
 def nothing_came_through():
-    came = [e for e in friend.barrier() if e.tag == CLIENT + "message"]
-    equal(len(came), 0, "stanzas forwarded")
+    CASES.nothing_came_through()
 
 
 def expect(stream, answer):
-    words = answer.split()
-    if words[0] == "stream":
-        got = stream.stream_error()
-        check(got in words[1].split("/"), f"stream error {got}, wanted {words[1]}")
-    elif words[0] == "stanza":
-        reply = stream.wait(lambda e: e.get("id") == "x" and e.get("type") == "error", what="a stanza error")
-        kind, condition = error_of(reply)
-        check(kind == words[1] and condition in words[2].split("/"), f"{kind} {condition}, wanted {answer}")
-        stream.barrier()
-        stream.close()
-    elif words[0] == "close":
-        try:
-            while True:
-                check(stream.read().tag != STREAM + "error", "closed in peace")
-        except Closed:
-            stream.gone()
-        check(b"</stream:stream>" in stream.received[-64:], "with our own close")
-    elif stream.jid:
-        stream.barrier()
-        stream.close()
-    else:
-        stream.wait(lambda e: e.tag == STREAM + "features")
-        stream.drop()
+    CASES.expect(stream, answer)
 
 
-def one_case(phase, text, answer):
-    # In one segment, and one byte at a time (X10: split at every byte).
-    for size in (1 << 20, 1):
-        stream = at(phase)
-        data = bytes_of(text, stream)
-        if size == 1 and len(data) > 400:
-            stream.drop()
-            continue
-        try:
-            for i in range(0, len(data), size):
-                stream.send(data[i:i + size])
-        except OSError:
-            pass        # it did not wait for the rest
-        expect(stream, answer)
-    nothing_came_through()
-
-
-def load_cases(name):
-    for line in (pathlib.Path(__file__).parent / "cases" / name).read_text().splitlines():
-        if not line.strip() or line.startswith("#"):
-            continue
-        what, phase, text, answer = (part.strip() for part in line.split(" | "))
-        globals()[f"test_case: {what}"] = lambda phase=phase, text=text, answer=answer: one_case(phase, text, answer)
-
-
-load_cases("stream.cases")
+for _what, _phase, _text, _answer in load(pathlib.Path(__file__).parent / "cases/stream.cases"):
+    globals()[f"test_case: {_what}"] = lambda p=_phase, t=_text, a=_answer: CASES.run(p, t, a, split=True)
 
 
 BAD_UTF8 = {        # X10
