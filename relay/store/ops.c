@@ -68,8 +68,10 @@ op_account_new(struct db *db, struct txn_op *own)
 static enum db_result
 op_account_keys(struct db *db, struct txn_op *own)
 {
-	return op_none_is_conflict(db,
-				db_run(db, SQL_ACCOUNT_KEYS, v_text(own->op.account), KEYS(own->op.keys)));
+	enum db_result result =
+	    op_none_is_conflict(db, db_run(db, SQL_ACCOUNT_KEYS, v_text(own->op.account), KEYS(own->op.keys)));
+
+	return result == DB_OK ? op_token_del(db, own) : result; /* whoever knew the old one is out */
 }
 
 static enum db_result
@@ -270,6 +272,9 @@ static const struct op_row {
 	[OP_STATUS_RECEIVED] = { op_status_received, false },
 	[OP_STATUS_DISPLAYED] = { op_status_displayed, false },
 	[OP_STATUS_EXPIRE] = { op_status_expire, false },
+	[OP_TOKEN_NEW] = { op_token_new, true },
+	[OP_TOKEN_USE] = { op_token_use, false },
+	[OP_TOKEN_DEL] = { op_token_del, false },
 	[OP_IDS] = { op_ids, false },
 };
 

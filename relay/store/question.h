@@ -15,6 +15,7 @@
 #include "relay/store/read.h"
 #include "relay/store/waiting.h"
 #include "relay/store/status.h"
+#include "relay/store/token.h"
 
 struct arena;
 struct question_kind;
@@ -34,6 +35,7 @@ union question_fn {
 	read_archive_ends_fn *archive_ends;
 	read_archive_over_fn *archive_over;
 	read_status_fn *status;
+	read_tokens_fn *tokens;
 };
 
 /* A growing row of results. */
@@ -60,6 +62,7 @@ struct question {
 	struct account_view view;
 	int64_t count, bytes;
 	struct archive_page page;
+	struct token_rows tokens;
 };
 
 /* read.c: made, then given to the reader's thread or answered at once. */
@@ -92,5 +95,6 @@ extern const struct question_kind ask_last_items;
 extern const struct question_kind ask_accounts;
 extern const struct question_kind ask_invites;
 extern const struct question_kind ask_reports;
+extern const struct question_kind ask_tokens;
 
 #endif

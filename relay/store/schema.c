@@ -149,7 +149,14 @@ static const char seventh[] =
     " WHERE n.account = usage.account);"
     "PRAGMA user_version = 7;";
 
-static const char *const steps[] = { first, second, third, fourth, fifth, sixth, seventh };
+/* What clients log in with instead of a password (token.h): place 0 the current one, 1 the new one. */
+static const char eighth[] =
+    "CREATE TABLE token (account INTEGER NOT NULL, client TEXT NOT NULL, place INTEGER NOT NULL,"
+    " mechanism TEXT NOT NULL, text TEXT NOT NULL, issued INTEGER NOT NULL, expires INTEGER NOT NULL,"
+    " count INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, client, place)) WITHOUT ROWID;"
+    "PRAGMA user_version = 8;";
+
+static const char *const steps[] = { first, second, third, fourth, fifth, sixth, seventh, eighth };
 
 int64_t
 schema_version(void)

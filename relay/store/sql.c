@@ -161,6 +161,23 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_READ_STATUS_ORIGIN] = STATUS_ROWS " WHERE s.account = (SELECT id FROM account WHERE node = ?1)"
 					       " AND s.origin = ?2 ORDER BY s.id DESC LIMIT 1",
 	[SQL_READ_STATUS_OF] = STATUS_ROWS " WHERE s.id = ?1",
+	[SQL_TOKEN_KEYS] = "SELECT stored_sha256 FROM account WHERE id = ?1",
+	[SQL_TOKEN_EXPIRE] = "DELETE FROM token WHERE account = ?1 AND expires <= ?2",
+	[SQL_TOKEN_NEW] = "INSERT INTO token (account, client, place, mechanism, text, issued, expires)"
+			  " VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6) ON CONFLICT (account, client, place)"
+			  " DO UPDATE SET mechanism = ?3, text = ?4, issued = ?5, expires = ?6, count = 0",
+	[SQL_TOKEN_TRIM] =
+	    "DELETE FROM token WHERE account = ?1 AND client NOT IN (SELECT client FROM token WHERE account = ?1"
+	    " GROUP BY client ORDER BY max(issued) DESC, client LIMIT ?2)",
+	[SQL_TOKEN_COUNT] =
+	    "UPDATE token SET count = max(count, ?4) WHERE account = ?1 AND client = ?2 AND text = ?3"
+	    " AND expires > ?5 AND (?4 = 0 OR count < ?4)",
+	/* The current one ends when the new one is the one used. */
+	[SQL_TOKEN_OLD] = "DELETE FROM token WHERE account = ?1 AND client = ?2 AND place = 0 AND EXISTS"
+			  " (SELECT 1 FROM token n WHERE n.account = ?1 AND n.client = ?2 AND n.place = 1 AND n.text = ?3)",
+	[SQL_TOKEN_MOVE] = "UPDATE token SET place = 0 WHERE account = ?1 AND client = ?2 AND place = 1 AND NOT EXISTS"
+			   " (SELECT 1 FROM token o WHERE o.account = ?1 AND o.client = ?2 AND o.place = 0)",
+	[SQL_TOKEN_END] = "DELETE FROM token WHERE account = ?1 AND (?2 IS NULL OR client = ?2)",
 
 	[SQL_GONE_FIND] = "SELECT id FROM account WHERE node IS NULL LIMIT ?1",
 	[SQL_GONE_BOX] = "SELECT id FROM box WHERE account = ?1 LIMIT 1",
@@ -176,6 +193,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_GONE_STATUS_CHANGE] = "DELETE FROM status_change WHERE account = ?1",
 	[SQL_GONE_COUNTER] = "DELETE FROM counter WHERE account = ?1",
 	[SQL_GONE_USAGE] = "DELETE FROM usage WHERE account = ?1",
+	[SQL_GONE_TOKEN] = "DELETE FROM token WHERE account = ?1",
 	[SQL_GONE_END] = "DELETE FROM account WHERE id = ?1 AND node IS NULL",
 
 	[SQL_FREE_PAGES] = "PRAGMA freelist_count",
@@ -242,6 +260,9 @@ static const char *const texts[SQL_COUNT] = {
 	    " FROM account a JOIN usage u ON u.account = a.id WHERE node IS NOT NULL ORDER BY node",
 	[SQL_READ_INVITE] = "SELECT token, node, created, expires, used FROM invite WHERE token = ?1",
 	[SQL_READ_INVITES] = "SELECT token, node, created, expires, used FROM invite ORDER BY created, token",
+
+	[SQL_READ_TOKENS] = "SELECT t.place, t.mechanism, t.text, t.issued, t.expires, t.count, a.salt FROM account a"
+			    " LEFT JOIN token t ON t.account = a.id AND t.client = ?2 WHERE a.node = ?1",
 
 	[SQL_COPY] = "VACUUM INTO ?1",
 };

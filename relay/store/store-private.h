@@ -60,9 +60,13 @@ void txn_list_finish(struct txn_list *list);
 /* Ids rise with time but for so much: a message that is older than the one before it by more sets meta "stepped". */
 #define CLOCK_SPARE_MS (3600 * INT64_C(1000))
 /* Takes a block of op.id message ids. Ours alone, behind the public kinds. */
-enum { OP_IDS = OP_STATUS_EXPIRE + 1 };
+enum { OP_IDS = OP_TOKEN_DEL + 1 };
 bool op_grows(enum op_kind kind);
 enum db_result op_apply(struct db *db, struct txn_op *op);
+/* token.c */
+enum db_result op_token_new(struct db *db, struct txn_op *own);
+enum db_result op_token_use(struct db *db, struct txn_op *own);
+enum db_result op_token_del(struct db *db, struct txn_op *own);
 /* One message row less refers to it; gone with the last. */
 enum db_result op_message_drop(struct db *db, int64_t id);
 enum db_result op_jid_intern(struct db *db, const char *text, size_t len, int64_t *id_r);

@@ -77,6 +77,11 @@ enum op_kind {
 	OP_STATUS_RECEIVED,  /* `peer` says that what this account called `item` has come */
 	OP_STATUS_DISPLAYED, /* and was displayed */
 	OP_STATUS_EXPIRE,    /* forget at most 500 of the oldest, accepted by op.time */
+	OP_TOKEN_NEW, /* store/token.h: `token` for the client `item` and the mechanism `config` until `expires`, into its
+			 new place; keys: those it has logged in by, or NULL. Conflict: no such account, other keys */
+	OP_TOKEN_USE, /* `token` of the client `item` was used at `time`, with count `most` (0: none): it becomes the current
+			 one, those before it end. Conflict: not there, expired, count not above the last */
+	OP_TOKEN_DEL, /* tokens of the client `item` end; NULL: of all */
 };
 
 struct scram_keys { /* RFC 5802: never the password */
@@ -131,7 +136,7 @@ struct op {
 	int max_items;           /* OP_ITEM_SET: how many to keep; 0: all */
 	const struct roster_row *roster;
 	const struct scram_keys *keys;
-	const char *token;  /* invite */
+	const char *token;  /* invite; token */
 	const uint8_t *key; /* seen: 32 bytes */
 };
 

@@ -89,7 +89,8 @@ clear_account(struct db *db, int64_t account)
 	    (result = db_run(db, SQL_GONE_DEVICE, v_int(account))) != DB_OK ||
 	    (result = db_run(db, SQL_GONE_STATUS_CHANGE, v_int(account))) != DB_OK ||
 	    (result = db_run(db, SQL_GONE_COUNTER, v_int(account))) != DB_OK ||
-	    (result = db_run(db, SQL_GONE_USAGE, v_int(account))) != DB_OK)
+	    (result = db_run(db, SQL_GONE_USAGE, v_int(account))) != DB_OK ||
+	    (result = db_run(db, SQL_GONE_TOKEN, v_int(account))) != DB_OK)
 		return result;
 	return db_run(db, SQL_GONE_END, v_int(account));
 }
