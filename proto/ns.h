@@ -61,6 +61,8 @@
 #define NS_OMEMO         "eu.siacs.conversations.axolotl"      /* XEP-0384 0.3.0 */
 #define NS_OMEMO_DEVICES "eu.siacs.conversations.axolotl.devicelist"
 #define NS_OMEMO_BUNDLES "eu.siacs.conversations.axolotl.bundles"
+#define NS_BIND2         "urn:xmpp:bind:0"                     /* XEP-0386 */
+#define NS_SASL2         "urn:xmpp:sasl:2"                     /* XEP-0388 */
 #define NS_VCARD_CONVERSION "urn:xmpp:pep-vcard-conversion:0"   /* XEP-0398 */
 #define NS_INVITE        "urn:xmpp:invite"                     /* XEP-0401 */
 #define NS_BOOKMARKS     "urn:xmpp:bookmarks:1"                /* XEP-0402 */
@@ -69,6 +71,7 @@
 #define NS_PREAUTH       "urn:xmpp:pars:0"                     /* XEP-0379, 0445 */
 #define NS_IBR_TOKEN     "urn:xmpp:ibr-token:0"                /* XEP-0445 */
 #define NS_LIMITS        "urn:xmpp:stream-limits:0"            /* XEP-0478 */
+#define NS_FAST          "urn:xmpp:fast:0"                     /* XEP-0484 */
 #define NS_CUSTODY       "urn:lazo:custody:0"
 #define NS_COURIER       "urn:lazo:courier:0"
 

@@ -614,8 +614,10 @@ void
 xmlin_set_bytes(struct xmlin *in, size_t bytes)
 {
 	in->next_bytes = bytes;
-	if (in->depth <= 1)
+	if (in->depth <= 1) {
 		in->limits.bytes = bytes;
+		in->limits.swell = 0;
+	}
 }
 
 enum stream_error

@@ -45,7 +45,7 @@ struct xmlin_owner {
 struct xmlin *xmlin_new(const struct xmlin_owner *owner, void *arg, const struct xmlin_limits *limits);
 void xmlin_free(struct xmlin **in); /* never from inside a callback */
 
-/* A new limit on bytes (after authentication) applies from the next stanza on. */
+/* A new limit on bytes (after authentication) applies from the next stanza on; trees may then swell. */
 void xmlin_set_bytes(struct xmlin *in, size_t bytes);
 
 /* Feed what was read. STREAM_OK, or the stream error to send; after an error only xmlin_free may be called. */

@@ -5,7 +5,7 @@
  * {"verb":"status"}                                    version, uptime (s), sessions, rss (bytes)
  * {"verb":"sessions"}                                  jid, address, since (ms), available, priority of each
  * {"verb":"kick","jid":"ana@familia.example/casa"}     how many were closed; a bare address means all of its
- * sessions
+ * sessions; tokens of what is closed end, with a bare address all of the account (XEP-0484)
  * {"verb":"account-changed","node":"ana","deleted":true}  a tool has written to the database
  *
  * Each answer is {"ok":true,...} or {"ok":false,"error":"..."}. Requests are at most 4 KiB and 16 callers are
@@ -32,6 +32,8 @@
 #include "relay/net/loop.h"
 #include "relay/route/router.h"
 #include "relay/route/session.h"
+#include "relay/store/txn.h"
+#include "relay/stream/stream.h"
 #include "relay/version.h"
 
 enum { REQUEST_MAX = 4096, CALLERS_MAX = 16, SILENCE_MAX = 10000 /* ms */ };
@@ -121,23 +123,61 @@ choose(struct session *session, void *arg)
 	kicking->found[kicking->count++] = session_ref(session);
 }
 
+static void
+close_found(struct kicking *kicking)
+{
+	for (size_t i = 0; i < kicking->count; i++) {
+		session_close(kicking->found[i], STREAM_POLICY_VIOLATION, "closed by the operator");
+		session_unref(&kicking->found[i]);
+	}
+	free(kicking->found);
+	free(kicking);
+}
+
+static void
+tokens_ended(void *arg, enum txn_result result)
+{
+	if (result != TXN_COMMITTED)
+		log_warn(NULL, "tokens of a closed session could not be ended");
+	close_found(arg);
+}
+
+/* Who is kicked logs in by password again (XEP-0484): a stolen phone does not come back by its token, however fast. */
+static void
+end_tokens(struct control *control, struct kicking *kicking)
+{
+	struct txn *txn = txn_new(router_store(control->router));
+	const char *node = kicking->jid.node, *client;
+
+	if (node != NULL && kicking->jid.resource == NULL)
+		txn_add(txn, &(struct op){ .kind = OP_TOKEN_DEL, .account = node });
+	for (size_t i = 0; node != NULL && kicking->jid.resource != NULL && i < kicking->count; i++) {
+		client = kicking->found[i]->stream == NULL ? NULL : stream_client(kicking->found[i]->stream);
+		if (client != NULL)
+			txn_add(txn, &(struct op){ .kind = OP_TOKEN_DEL, .account = node, .item = client });
+	}
+	if (!txn_is_empty(txn)) {
+		txn_submit(&txn, tokens_ended, kicking);
+		return;
+	}
+	txn_abandon(&txn);
+	close_found(kicking);
+}
+
 static json_t *
 verb_kick(struct control *control, const json_t *request)
 {
 	struct arena *arena = arena_new();
-	struct kicking kicking = { .count = 0 };
-	bool valid = jid_parse_text(arena, json_string_value(json_object_get(request, "jid")), &kicking.jid);
+	struct kicking *kicking = xcalloc(1, sizeof *kicking);
+	bool valid = jid_parse_text(arena, json_string_value(json_object_get(request, "jid")), &kicking->jid);
+	size_t count;
 
 	if (valid)
-		router_each_session(control->router, choose, &kicking);
-	for (size_t i = 0; i < kicking.count; i++) {
-		session_close(kicking.found[i], STREAM_POLICY_VIOLATION, "closed by the operator");
-		session_unref(&kicking.found[i]);
-	}
-	free(kicking.found);
+		router_each_session(control->router, choose, kicking);
+	count = kicking->count;
+	end_tokens(control, kicking);
 	arena_free(&arena);
-	return valid ? json_pack("{s:b, s:I}", "ok", 1, "closed", (json_int_t)kicking.count)
-		     : failure("not an address");
+	return valid ? json_pack("{s:b, s:I}", "ok", 1, "closed", (json_int_t)count) : failure("not an address");
 }
 
 static json_t *

@@ -118,6 +118,7 @@ const struct feature feature_archive = {
 	.disco_account = (const char *const[]){ NS_MAM, NS_MAM "#extended", NS_MAM "#groupchat-field", NULL },
 	.iq = handlers,
 	.hooks = hooks,
+	.bind_ahead = archive_bind_ahead,
 	.init = archive_waits_new,
 	.free = archive_waits_free,
 };

@@ -1,5 +1,5 @@
 /*
- * feature/archive_query.c -- a user pages through the own archive (XEP-0313 sections 4 and 5, XEP-0059).
+ * feature/archive_query.c -- a user pages through the own archive (XEP-0313 section 4, XEP-0059).
  *
  * A query is answered when every earlier stanza of its stream is handled, so that a client finds what it has
  * just sent. A page has at most PAGE_MOST rows (archive_form.c) and ARCHIVE_BYTES of bodies (store/archive.h); <fin/> says
@@ -14,7 +14,6 @@
 #include "proto/arena.h"
 #include "proto/mem.h"
 #include "proto/ns.h"
-#include "proto/stamp.h"
 #include "proto/xml.h"
 #include "relay/net/loop.h"
 #include "relay/route/account.h"
@@ -130,53 +129,5 @@ archive_on_query(struct event *event, void *state)
 	if (error != STANZA_OK)
 		return event_reject(event, error, NULL);
 	event_when_first(event, ask, asking);
-	return LATER;
-}
-
-/* ---- metadata (5) ---- */
-
-static void
-add_end(struct event *event, struct xml *metadata, const char *name, int64_t id, int64_t time)
-{
-	struct xml *end = xml_add(event->arena, metadata, name, NULL);
-	char stamp[STAMP_LEN + 1], text[33];
-
-	store_stanza_id(router_store(event->router), id, text);
-	stamp_format(stamp, time);
-	xml_set(event->arena, end, "id", arena_strdup(event->arena, text));
-	xml_set(event->arena, end, "timestamp", stamp);
-}
-
-static void
-ends_read(void *arg, bool failed, const struct archive_ends *ends)
-{
-	struct event *event = arg;
-	struct xml *result = event_result(event),
-		   *metadata = xml_add(event->arena, result, "metadata", NS_MAM);
-
-	if (failed) {
-		event_finish(event, event_reject(event, STANZA_INTERNAL_SERVER_ERROR, NULL));
-		return;
-	}
-	if (ends->first != 0) {
-		add_end(event, metadata, "start", ends->first, ends->first_time);
-		add_end(event, metadata, "end", ends->last, ends->last_time);
-	}
-	event_reply(event, result);
-	event_finish(event, HANDLED);
-}
-
-static void
-ask_ends(struct event *event, void *arg)
-{
-	(void)arg;
-	read_archive_ends(router_store(event->router), event->target->node, ends_read, event);
-}
-
-enum verdict
-archive_on_metadata(struct event *event, void *state)
-{
-	(void)state;
-	event_when_first(event, ask_ends, NULL);
 	return LATER;
 }

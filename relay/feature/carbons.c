@@ -185,6 +185,14 @@ on_switch(struct event *event, void *state)
 	return HANDLED;
 }
 
+static void
+on_inline(void *state, struct session *session, const struct xml *element)
+{
+	(void)state;
+	if (xml_is(element, "enable", NS_CARBONS))
+		session->carbons = true;
+}
+
 static const struct iq_handler handlers[] = {
 	{ "disable", NS_CARBONS, ON_SET, TO_SELF, on_switch },
 	{ "enable", NS_CARBONS, ON_SET, TO_SELF, on_switch },
@@ -203,4 +211,6 @@ const struct feature feature_carbons = {
 	.disco_account = (const char *const[]){ NS_CARBONS, NULL },
 	.iq = handlers,
 	.hooks = hooks,
+	.inline_name = NS_CARBONS,
+	.inline_ask = on_inline,
 };

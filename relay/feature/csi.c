@@ -22,6 +22,12 @@ on_nonza(void *state, struct session *session, const struct xml *element)
 }
 
 static void
+on_inline(void *state, struct session *session, const struct xml *element)
+{
+	(void)on_nonza(state, session, element);
+}
+
+static void
 add_stream_feature(void *state, struct arena *arena, struct xml *features, bool ready)
 {
 	(void)state;
@@ -34,4 +40,6 @@ const struct feature feature_csi = {
 	.spec = "XEP-0352 1.0.0",
 	.stream_features = add_stream_feature,
 	.nonza = on_nonza,
+	.inline_name = NS_CSI,
+	.inline_ask = on_inline,
 };

@@ -89,6 +89,13 @@ struct feature {
 	void (*free)(void *state);
 	/* Stream features; ready false: before authentication. */
 	void (*stream_features)(void *state, struct arena *arena, struct xml *features, bool ready);
+	/* What a client may ask for together with its resource (XEP-0386): the name announced, NULL: nothing; and a child of <bind/>
+	 * that may be it. */
+	const char *inline_name;
+	void (*inline_ask)(void *state, struct session *session, const struct xml *element);
+	/* What of the account is told with <bound/>: add to it, then call `then`, perhaps at once. One feature has this. */
+	void (*bind_ahead)(struct router *router, const char *node, struct arena *arena, struct xml *bound, void (*then)(void *then_arg),
+	    void *then_arg);
 	/* An iq before authentication (in-band registration); as struct stream_owner's. event->origin is
 	 * NULL, event->slot set. */
 	enum verdict (*unauthenticated)(struct event *event, void *state);

@@ -284,6 +284,41 @@ on_features(void *arg, struct arena *arena, struct xml *features, bool ready)
 }
 
 static void
+on_inline_features(void *arg, struct arena *arena, struct xml *list)
+{
+	const struct router *router = arg;
+
+	for (size_t i = 0; i < router->feature_count; i++)
+		if (router->features[i]->inline_name != NULL)
+			xml_set(arena, xml_add(arena, list, "feature", NULL), "var", router->features[i]->inline_name);
+}
+
+static void
+on_bind_ahead(void *arg, const char *node, struct arena *arena, struct xml *bound, void (*then)(void *then_arg), void *then_arg)
+{
+	struct router *router = arg;
+
+	for (size_t i = 0; i < router->feature_count; i++) {
+		if (router->features[i]->bind_ahead == NULL)
+			continue;
+		router->features[i]->bind_ahead(router, node, arena, bound, then, then_arg);
+		return;
+	}
+	then(then_arg);
+}
+
+static void
+on_inline_ask(void *arg, const struct xml *element)
+{
+	struct session *session = arg;
+	const struct router *router = session->router;
+
+	for (size_t i = 0; !session->gone && i < router->feature_count; i++)
+		if (router->features[i]->inline_ask != NULL)
+			router->features[i]->inline_ask(router->states[i], session, element);
+}
+
+static void
 on_acked(void *arg, uint64_t upto)
 {
 	struct session *session = arg;
@@ -296,6 +331,9 @@ on_acked(void *arg, uint64_t upto)
 
 const struct stream_owner router_stream_owner = {
 	.bound = session_bound,
+	.inline_features = on_inline_features,
+	.bind_ahead = on_bind_ahead,
+	.inline_ask = on_inline_ask,
 	.stanza = on_stanza,
 	.nonza = on_nonza,
 	.unauthenticated = on_unauthenticated,

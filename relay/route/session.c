@@ -260,6 +260,22 @@ make_room(struct account *account)
 		session_close(oldest, STREAM_OK, NULL);
 }
 
+/* XEP-0386 3.2: a program that logs in anew has no use for its earlier session. */
+static void
+close_earlier(struct account *account, const struct stream *stream)
+{
+	struct session *row[SESSION_MOST];
+	size_t count = session_row(account, row);
+
+	for (size_t i = 0; i < count; i++) {
+		const char *client = row[i]->stream == NULL ? NULL : stream_client(row[i]->stream);
+
+		if (client != NULL && strcmp(client, stream_client(stream)) == 0)
+			session_close(row[i], STREAM_CONFLICT, "this client has logged in again");
+		session_unref(&row[i]);
+	}
+}
+
 static size_t
 count_sessions(const struct account *account)
 {
@@ -319,6 +335,8 @@ session_bound(void *arg, struct stream *stream, struct arena *arena, const char 
 		log_info(&old->log, "replaced by a new session of the same resource");
 		session_close(old, STREAM_CONFLICT, "this resource has logged in again");
 	}
+	if (stream_client(stream) != NULL)
+		close_earlier(account, stream);
 	if (count_sessions(account) >= SESSION_MOST)
 		make_room(account);
 	if (account_is_absent(account) || count_sessions(account) >= SESSION_MOST) {

@@ -11,6 +11,7 @@
 #include "proto/arena.h"
 #include "proto/digest.h"
 #include "proto/mem.h"
+#include "relay/store/ops-private.h"
 #include "relay/store/question.h"
 #include "relay/store/store-private.h"
 

@@ -53,30 +53,42 @@ wanted_resource(struct stream *stream, struct arena *arena, const struct xml *bi
 	return true;
 }
 
-/* Text to the owner, address to the client. */
-static void
-bind_now(struct stream *stream, struct arena *arena, const struct xml *iq, const char *wanted)
+enum stanza_error
+bind_session(struct stream *stream, struct arena *arena, const char *wanted)
 {
 	enum stanza_error error = STANZA_OK;
 	const char *resource = NULL;
-	struct xml *answer, *bind;
 	struct jid full;
 	void *session = stream->host->owner->bound(stream->host->arg, stream, arena, stream->node, wanted, &resource,
 	    &error);
 
 	if (stream->state != STATE_BIND) /* closed meanwhile */
-		return;
-	if (session == NULL) {
-		refuse(stream, arena, iq, error, NULL);
-		return;
-	}
+		return STANZA_NOT_ALLOWED;
+	if (session == NULL)
+		return error;
 	stream->session = session;
 	full = (struct jid){ .node = stream->node, .domain = stream->host->domain, .resource = resource };
 	stream_who(stream, xstrdup(jid_text(arena, &full)));
 	stream_enter(stream, STATE_READY);
+	return STANZA_OK;
+}
+
+/* Text to the owner, address to the client. */
+static void
+bind_now(struct stream *stream, struct arena *arena, const struct xml *iq, const char *wanted)
+{
+	enum stanza_error error = bind_session(stream, arena, wanted);
+	struct xml *answer, *bind;
+
+	if (stream->state >= STATE_CLOSING)
+		return;
+	if (error != STANZA_OK) {
+		refuse(stream, arena, iq, error, NULL);
+		return;
+	}
 	answer = iq_result(arena, iq);
 	bind = xml_add(arena, answer, "bind", NS_BIND);
-	xml_add_leaf(arena, bind, "jid", NULL, jid_text(arena, &full));
+	xml_add_leaf(arena, bind, "jid", NULL, stream->who);
 	stream_send(stream, answer);
 }
 

@@ -43,6 +43,7 @@ stream_host_init(struct stream_host *host)
 	shared->limiter = limiter_new(host->logins);
 	shared->pool = pool_new(host->loop, PBKDF2_AT_A_TIME);
 	store_secret(host->store, "sasl fake salt", shared->secret);
+	store_secret(host->store, "bind2 resource", shared->resources);
 	shared->trim = timer_new(host->loop, trim, shared);
 	host->limiter = shared;
 	host->streams = NULL;

@@ -79,6 +79,7 @@ check_addresses(struct stream *stream, struct arena *arena, const struct xml *he
 	struct jid to, from;
 
 	*to_r = NULL;
+	from.domain = NULL;
 	if (from_text != NULL && jid_parse_text(arena, from_text, &from) &&
 	    strcmp(from.domain, stream->host->domain) == 0)
 		*to_r = jid_bare_text(arena, &from);
@@ -87,6 +88,13 @@ check_addresses(struct stream *stream, struct arena *arena, const struct xml *he
 	if (!jid_parse_text(arena, xml_attr(header, "to"), &to) || to.node != NULL || to.resource != NULL ||
 	    strcmp(to.domain, stream->host->domain) != 0)
 		return STREAM_HOST_UNKNOWN;
+	if (stream->state == STATE_SASL) {
+		/* XEP-0388 2.1 asks for this; the node is but a hint until it is proved. */
+		if (from.domain != NULL && *to_r == NULL)
+			return STREAM_INVALID_FROM;
+		free(stream->claimed);
+		stream->claimed = *to_r == NULL || from.node == NULL ? NULL : xstrdup(from.node);
+	}
 	if (stream->node == NULL || from_text == NULL)
 		return STREAM_OK;
 	return *to_r != NULL && from.node != NULL && strcmp(from.node, stream->node) == 0 ? STREAM_OK
@@ -147,27 +155,35 @@ bind_features(struct stream *stream, struct arena *arena, struct xml *features)
 	stream->host->owner->features(stream->host->arg, arena, features, true);
 }
 
-/* With the prefix that every client has seen before: some compare it. */
+/* Bound together with the login (XEP-0386): nothing is left to negotiate but what the owner still has. */
 static void
-write_features(struct stream *stream, const struct xml *features)
+ready_features(struct stream *stream, struct arena *arena, struct xml *features)
 {
-	struct buf out = { .data = NULL };
+	add_limits(arena, features, STREAM_BYTES_AFTER, STREAM_IDLE);
+	stream->host->owner->features(stream->host->arg, arena, features, true);
+}
 
-	buf_adds(&out, "<stream:features>");
+/* With the prefix that every client has seen before: some compare it. */
+void
+negotiate_features(struct stream *stream, struct arena *arena, struct buf *out)
+{
+	static void (*const add[STREAM_STATES])(struct stream *, struct arena *, struct xml *) = {
+		[STATE_NEW] = clear_features, [STATE_SASL] = login_features, [STATE_BIND] = bind_features,
+		[STATE_READY] = ready_features,
+	};
+	struct xml *features = xml_new(arena, "features", NS_STREAM);
+
+	add[stream->state](stream, arena, features);
+	buf_adds(out, "<stream:features>");
 	for (const struct xml *feature = features->first; feature != NULL; feature = feature->next)
-		xmlout(&out, feature, NS_CLIENT);
-	buf_adds(&out, "</stream:features>");
-	stream_write(stream, out.data, out.len);
-	buf_free(&out);
+		xmlout(out, feature, NS_CLIENT);
+	buf_adds(out, "</stream:features>");
 }
 
 void
 negotiate_header(struct stream *stream, struct arena *arena, struct xml *header)
 {
-	static void (*const add[STREAM_STATES])(struct stream *, struct arena *, struct xml *) = {
-		[STATE_NEW] = clear_features, [STATE_SASL] = login_features, [STATE_BIND] = bind_features,
-	};
-	struct xml *features = xml_new(arena, "features", NS_STREAM);
+	struct buf out = { .data = NULL };
 	const char *to = NULL;
 	enum stream_error error = check_names(header);
 
@@ -181,8 +197,9 @@ negotiate_header(struct stream *stream, struct arena *arena, struct xml *header)
 		return;
 	}
 	keep_lang(stream, header);
-	add[stream->state](stream, arena, features);
-	write_features(stream, features);
+	negotiate_features(stream, arena, &out);
+	stream_write(stream, out.data, out.len);
+	buf_free(&out);
 }
 
 void

@@ -197,6 +197,12 @@ is_blank(const char *bytes, size_t len)
 	return len == 0;
 }
 
+bool
+reading_has_more(const struct stream *stream)
+{
+	return stream->waiting != NULL || !is_blank(stream->rest.data, stream->rest.len) || xmlin_mid_stanza(stream->in);
+}
+
 /* Nothing the client sent before it heard our answer may be taken for part of the new stream (attacks T1, X15). White space
  * may stand behind any element (RFC 6120 4.4): go-xmpp ends its lines. It is dropped. */
 static void

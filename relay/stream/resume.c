@@ -20,6 +20,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "proto/arena.h"
 #include "proto/mem.h"
 #include "proto/ns.h"
 #include "proto/xml.h"
@@ -121,21 +122,19 @@ resume_lost(struct stream *stream)
 /* ---- coming back ---- */
 
 void
-resume_enabled(struct stream *stream, const struct xml *element)
+resume_enabled(struct stream *stream, struct arena *arena, const struct xml *enable, struct xml *enabled)
 {
 	struct smacks *smacks = stream->smacks;
-	struct buf out = { .data = NULL };
 	uint32_t wanted; /* section 3: 'max' */
 
 	random_id(smacks->id);
 	smacks->password = stream->password;
 	smacks->most = stream->host->resume;
-	if (smacks_parse_h(xml_attr(element, "max"), &wanted) && wanted > 0 && wanted < smacks->most)
+	if (smacks_parse_h(xml_attr(enable, "max"), &wanted) && wanted > 0 && wanted < smacks->most)
 		smacks->most = wanted;
-	buf_printf(&out, "<enabled xmlns='" NS_SM "' resume='true' id='%s' max='%" PRId64 "'/>", smacks->id,
-	    smacks->most);
-	stream_write(stream, out.data, out.len);
-	buf_free(&out);
+	xml_set(arena, enabled, "resume", "true");
+	xml_set(arena, enabled, "id", smacks->id);
+	xml_setf(arena, enabled, "max", "%" PRId64, smacks->most);
 }
 
 /* The same account's (attack M1): the ids of others are not even looked at. */
@@ -181,14 +180,15 @@ take_over(struct stream *stream, struct stream *old)
 static void
 resumed(struct stream *stream, struct stream *old)
 {
-	struct buf out = { .data = NULL };
+	struct arena *arena = arena_new();
+	struct xml *element = xml_new(arena, "resumed", NS_SM);
 	uint64_t upto;
 
 	take_over(stream, old);
-	buf_printf(&out, "<resumed xmlns='" NS_SM "' previd='%s' h='%" PRIu32 "'/>", stream->smacks->id,
-	    stream->smacks->count.handled);
-	stream_write(stream, out.data, out.len);
-	buf_free(&out);
+	xml_set(arena, element, "previd", stream->smacks->id);
+	xml_setf(arena, element, "h", "%" PRIu32, stream->smacks->count.handled);
+	smacks_tell(stream, element);
+	arena_free(&arena);
 	log_info(&stream->log, "resumed");
 	upto = stream->smacks->count.acked;
 	kept_acked(stream);

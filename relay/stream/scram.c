@@ -37,6 +37,7 @@ struct scram {
 	const char *bare;  /* client-first-message-bare */
 	const char *nonce; /* the client's part, then both */
 	const char *challenge;
+	const char *offered; /* NULL: no protection of that */
 	const uint8_t *bound; /* what the client chose to bind to */
 	size_t bound_len;
 	uint8_t stored[DIGEST_MAX], server[DIGEST_MAX];
@@ -68,6 +69,12 @@ scram_free(struct scram **scram_p)
 	arena_free(&scram->arena);
 	cleanse(scram, sizeof *scram);
 	free(scram);
+}
+
+void
+scram_offered(struct scram *scram, const char *text)
+{
+	scram->offered = text;
 }
 
 /* One attribute of a message: "n=value". */
@@ -221,6 +228,8 @@ const char *
 scram_challenge_as(struct scram *scram, const struct scram_keys *keys, bool known, const char *nonce, const char *salt)
 {
 	bool sha1 = scram->kind == DIGEST_SHA1;
+	uint8_t hash[DIGEST_MAX];
+	char encoded[DIGEST_MAX * 2];
 
 	assert(scram->bare != NULL && scram->challenge == NULL);
 	memcpy(scram->stored, sha1 ? keys->stored_sha1 : keys->stored_sha256, digest_len(scram->kind));
@@ -228,6 +237,11 @@ scram_challenge_as(struct scram *scram, const struct scram_keys *keys, bool know
 	scram->known = known;
 	scram->nonce = arena_printf(scram->arena, "%s%s", scram->nonce, nonce);
 	scram->challenge = arena_printf(scram->arena, "r=%s,s=%s,i=%u", scram->nonce, salt, (unsigned)keys->iterations);
+	if (scram->offered != NULL) { /* signed with all the rest: who edits the list must know the password */
+		digest(scram->kind, scram->offered, strlen(scram->offered), hash);
+		base64_encode(encoded, hash, digest_len(scram->kind));
+		scram->challenge = arena_printf(scram->arena, "%s,h=%s", scram->challenge, encoded);
+	}
 	return scram->challenge;
 }
 

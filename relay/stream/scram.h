@@ -23,6 +23,8 @@ struct scram_binding { /* what this TLS session offers; len 0: not there */
 /* plus: the mechanism was SCRAM-*-PLUS. offered_plus: such mechanisms were announced (then gs2 'y' fails, S7). */
 struct scram *scram_new(enum digest kind, bool plus, bool offered_plus, const struct scram_binding *binding);
 void scram_free(struct scram **scram);
+/* What the server has announced (XEP-0474 4.1): its hash goes into the challenge. Borrowed; without it there is none. */
+void scram_offered(struct scram *scram, const char *text);
 /* client-first-message. SASL_OK: *user_r (borrowed; saslprepped by the caller) wants keys. authzid must be empty or that account's own bare JID (S6). */
 enum sasl_error scram_first(struct scram *scram, const char *text, size_t len, const char *domain, const char **user_r);
 /* server-first-message, for these keys (real, or steady fakes for an unknown user: then known is false and the end is not-authorized). */

@@ -14,6 +14,7 @@
 #include "proto/digest.h"
 #include "relay/stream/smacks.h"
 
+struct arena;
 struct stream;
 struct xml;
 
@@ -45,12 +46,13 @@ struct smacks {
 };
 
 /* smacks.c */
+void smacks_tell(struct stream *stream, const struct xml *element); /* now, or with the success of the login under way */
 void smacks_refuse(struct stream *stream, const char *condition, const uint32_t *h); /* <failed/>; h may be NULL */
 void smacks_too_high(struct stream *stream, const struct smacks *smacks, uint32_t h);
 
 /* resume.c */
-void resume_enabled(struct stream *stream, const struct xml *element);    /* <enable resume='true'/> */
-void resume_element(struct stream *stream, const struct xml *element);    /* <resume/> */
+/* <enable resume='true'/>: adds to <enabled/>. */
+void resume_enabled(struct stream *stream, struct arena *arena, const struct xml *enable, struct xml *enabled);
 
 /* resume_kept.c */
 void kept_acked(struct stream *stream);                                   /* `acked` has grown */

@@ -23,6 +23,7 @@
 #include "proto/mem.h"
 #include "proto/ns.h"
 #include "proto/xml.h"
+#include "proto/xmlout.h"
 #include "relay/stream/smacks-private.h"
 #include "relay/stream/stream-private.h"
 
@@ -170,30 +171,44 @@ stream_ask(struct stream *stream)
 /* ---- the beginning ---- */
 
 void
-smacks_refuse(struct stream *stream, const char *condition, const uint32_t *h)
+smacks_tell(struct stream *stream, const struct xml *element)
 {
 	struct buf out = { .data = NULL };
 
-	buf_adds(&out, "<failed xmlns='" NS_SM "'");
-	if (h != NULL)
-		buf_printf(&out, " h='%" PRIu32 "'", *h);
-	buf_printf(&out, "><%s xmlns='" NS_STANZA_ERRORS "'/></failed>", condition);
+	if (stream->sasl != NULL) { /* asked for inside of a login: told with its success */
+		bind2_resume_told(stream, element);
+		return;
+	}
+	xmlout(&out, element, NS_CLIENT);
 	stream_write(stream, out.data, out.len);
 	buf_free(&out);
 }
 
-static void
-enable(struct stream *stream, const struct xml *element)
+void
+smacks_refuse(struct stream *stream, const char *condition, const uint32_t *h)
 {
-	const char *resume = xml_attr(element, "resume");
+	struct arena *arena = arena_new();
+	struct xml *failed = xml_new(arena, "failed", NS_SM);
+
+	if (h != NULL)
+		xml_setf(arena, failed, "h", "%" PRIu32, *h);
+	xml_add(arena, failed, condition, NS_STANZA_ERRORS);
+	smacks_tell(stream, failed);
+	arena_free(&arena);
+}
+
+struct xml *
+smacks_enable(struct stream *stream, struct arena *arena, const struct xml *enable)
+{
+	const char *resume = xml_attr(enable, "resume");
+	struct xml *enabled = xml_new(arena, "enabled", NS_SM);
 
 	stream->smacks = xcalloc(1, sizeof *stream->smacks);
 	stream->smacks->last = &stream->smacks->first;
 	stream->smacks->before = fifo_unhandled(stream->fifo);
 	if (stream->host->resume > 0 && resume != NULL && (strcmp(resume, "true") == 0 || strcmp(resume, "1") == 0))
-		resume_enabled(stream, element);
-	else
-		stream_writes(stream, "<enabled xmlns='" NS_SM "'/>");
+		resume_enabled(stream, arena, enable, enabled);
+	return enabled;
 }
 
 void
@@ -208,7 +223,7 @@ smacks_element(struct stream *stream, struct arena *arena, struct xml *element)
 	else if (strcmp(element->name, "enable") == 0 && stream->state == STATE_BIND)
 		smacks_refuse(stream, "unexpected-request", NULL);
 	else if (strcmp(element->name, "enable") == 0)
-		enable(stream, element);
+		smacks_tell(stream, smacks_enable(stream, arena, element));
 	else if (managed && strcmp(element->name, "r") == 0)
 		take_r(stream);
 	else if (managed && strcmp(element->name, "a") == 0)

@@ -79,8 +79,10 @@ struct stream {
 	struct smacks *smacks; /* NULL: stream management is not enabled */
 	struct waiting *waiting, **waiting_last;
 	struct buf rest;    /* bytes behind those stanzas */
+	char *claimed;      /* node of the header's `from`, a hint: NULL when there was none */
 	char *node;         /* authenticated as */
 	uint64_t password;  /* which one: of its salt, which is new with each */
+	char *client;       /* id of its user agent (XEP-0388), once authenticated; NULL: not told */
 	char *who;          /* for logs: peer, then bare, then full JID */
 	char *lang;         /* the client's xml:lang, or NULL */
 	void *session;
@@ -129,6 +131,7 @@ void reading_begin(struct stream *stream); /* a new parser for a new stream; not
 void reading_bytes(struct stream *stream, const char *bytes, size_t len);
 void reading_go_on(struct stream *stream); /* give on what waited */
 void reading_update(struct stream *stream); /* stop or go on reading, as things are */
+bool reading_has_more(const struct stream *stream); /* than white space, behind what was given on */
 void reading_drop(struct stream *stream);  /* forget what was not given on, and the parser */
 void stream_restart(struct stream *stream, enum stream_restart kind); /* a new parser, once this feed is over */
 
@@ -136,6 +139,7 @@ void stream_restart(struct stream *stream, enum stream_restart kind); /* a new p
 void negotiate_header(struct stream *stream, struct arena *arena, struct xml *header);
 void negotiate_clear(struct stream *stream, struct arena *arena, struct xml *element); /* STATE_NEW */
 void negotiate_write_header(struct stream *stream, const char *to);
+void negotiate_features(struct stream *stream, struct arena *arena, struct buf *out); /* of this state */
 
 /* sasl.c */
 void sasl_element(struct stream *stream, struct arena *arena, struct xml *element); /* STATE_SASL */
@@ -145,10 +149,17 @@ bool sasl_is_busy(const struct stream *stream);
 void sasl_leave(struct stream *stream); /* forget the attempt under way */
 
 /* bind.c */
+/* A session of the owner's; STATE_READY. Else the error, and nothing has changed. `wanted` NULL: any resource. */
+enum stanza_error bind_session(struct stream *stream, struct arena *arena, const char *wanted);
 void bind_element(struct stream *stream, struct arena *arena, struct xml *element);  /* STATE_BIND */
 void bind_stanza(struct stream *stream, struct arena *arena, struct xml *element);   /* STATE_READY */
 
+/* bind2.c */
+void bind2_resume_told(struct stream *stream, const struct xml *element); /* <resumed/> or <failed/> of a <resume/> in a login */
+
 /* smacks.c */
+struct xml *smacks_enable(struct stream *stream, struct arena *arena, const struct xml *enable); /* its answer, not yet sent */
+struct xml *smacks_enable(struct stream *stream, struct arena *arena, const struct xml *enable); /* its answer, not yet sent */
 void smacks_element(struct stream *stream, struct arena *arena, struct xml *element); /* of NS_SM */
 void smacks_free(struct stream *stream);
 void smacks_sent(struct stream *stream);                /* a stanza is being written */
@@ -158,6 +169,7 @@ void smacks_waited(struct stream *stream);              /* DEADLINE_ACK */
 void smacks_goodbye(struct stream *stream);             /* the last <a/> */
 
 /* resume.c, resume_kept.c */
+void resume_element(struct stream *stream, const struct xml *element); /* <resume/> */
 bool resume_keep(struct stream *stream, const char *bytes, size_t len); /* for later; true: to be written now */
 bool resume_away(struct stream *stream);   /* the connection is lost. False: the session too */
 void resume_sent(struct stream *stream);   /* a stanza has been written */
@@ -172,6 +184,7 @@ struct stream_shared {
 	struct pool *pool;
 	struct buf out;    /* where stanzas are written out */
 	uint8_t secret[32]; /* of fake salts */
+	uint8_t resources[32]; /* secret of made ones (XEP-0386) */
 	struct timer *timer, *trim;
 	size_t kept; /* bytes of sent stanzas, of all streams (resume.c) */
 	size_t count;  /* streams */

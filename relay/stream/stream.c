@@ -98,7 +98,9 @@ destroy(struct stream *stream)
 	if (stream->on_gone != NULL)
 		stream->on_gone(stream->gone_arg, stream->peer);
 	timer_free(&stream->timer);
+	free(stream->claimed);
 	free(stream->node);
+	free(stream->client);
 	free(stream->who);
 	free(stream->lang);
 	smacks_free(stream);
@@ -418,6 +420,12 @@ const char *
 stream_id(const struct stream *stream)
 {
 	return stream->log.id;
+}
+
+const char *
+stream_client(const struct stream *stream)
+{
+	return stream->client;
 }
 
 bool

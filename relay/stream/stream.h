@@ -34,6 +34,13 @@ struct stream_owner {
 	 * *error_r set (conflict, not-allowed, resource-constraint). */
 	void *(*bound)(void *arg, struct stream *stream, struct arena *arena, const char *node, const char *resource,
 	    const char **resource_r, enum stanza_error *error_r);
+	/* XEP-0386: what may be enabled together with a resource, as children of `list`. */
+	void (*inline_features)(void *arg, struct arena *arena, struct xml *list);
+	/* Before `bound`: adds to <bound/> what is told of the account, then calls `then`, perhaps at once. */
+	void (*bind_ahead)(void *arg, const char *node, struct arena *arena, struct xml *bound, void (*then)(void *then_arg),
+	    void *then_arg);
+	/* After `bound`: one child of <bind/>, known or not. */
+	void (*inline_ask)(void *session, const struct xml *element);
 	/* One stanza (message, presence, iq), namespace jabber:client; the arena is the owner's from here on. The owner answers by slot_*() and ends with slot_done(). */
 	void (*stanza)(void *session, struct slot *slot, struct arena *arena, struct xml *stanza);
 	/* An element that is not a stanza (XEP-0352). False: not known (the stream ends). May close the stream. */
@@ -112,6 +119,8 @@ void stream_hold(struct stream *stream, bool held);
 void stream_barrier(struct stream *stream, bool raised);
 const char *stream_peer(const struct stream *stream);
 const char *stream_id(const struct stream *stream);      /* as in logs */
+/* The id of its user agent (XEP-0388): two logins of one program have the same. NULL: not told. */
+const char *stream_client(const struct stream *stream);
 bool stream_is_direct(const struct stream *stream);
 int64_t stream_since(const struct stream *stream);       /* ms wall: accepted */
 

@@ -1,7 +1,7 @@
 /*
  * fuzz_scram.c -- any bytes as a client's two SCRAM messages: a byte of choices, the first up to a line feed, the second. Promises:
  * nobody gets in who has no proof; what the server challenges with goes on from the client's nonce; a user's name is UTF-8 and
- * not empty.
+ * not empty. With the choice HASHED they are a hashed token's one message instead: no bytes belong to a token that nobody has.
  */
 #include "config.h"
 
@@ -9,10 +9,12 @@
 
 #include <string.h>
 
+#include "proto/arena.h"
 #include "proto/utf8.h"
+#include "relay/stream/hashed.h"
 #include "relay/stream/scram-private.h"
 
-enum { PLUS = 1, OFFERED = 2, SHA1 = 4, KNOWN = 8 };
+enum { PLUS = 1, OFFERED = 2, SHA1 = 4, KNOWN = 8, HASHED = 16 };
 
 static const struct scram_binding binding = {
 	.exporter = "0123456789abcdef0123456789abcde", .exporter_len = 32,
@@ -35,6 +37,21 @@ answer(struct scram *scram, const char *user, bool known, const char *text, size
 	PROMISE(final == NULL);
 }
 
+static int
+hashed_token(const char *bytes, size_t len)
+{
+	struct arena *arena = arena_new();
+	uint8_t hash[SHA256_LEN];
+	const char *user = NULL;
+
+	if (hashed_read(arena, bytes, len, &user, hash) == SASL_OK) {
+		PROMISE(user[0] != '\0' && utf8_valid(user, strlen(user)) && len == strlen(user) + 1 + SHA256_LEN);
+		PROMISE(!hashed_holds("nobody has this one", hash, binding.exporter, binding.exporter_len));
+	}
+	arena_free(&arena);
+	return 0;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -44,6 +61,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2)
 		return 0;
+	if (data[0] & HASHED)
+		return hashed_token(text, size - 1);
 	feed = memchr(text, '\n', size - 1);
 	first = feed == NULL ? size - 1 : (size_t)(feed - text);
 	scram = scram_new(data[0] & SHA1 ? DIGEST_SHA1 : DIGEST_SHA256, data[0] & PLUS, data[0] & OFFERED, &binding);

@@ -10,6 +10,7 @@ import os
 import random
 
 from lazo_test import *
+from xmpp_fast import SASL2, agent, authenticate
 from xmpp_raw import *
 
 SESSIONS = 5000 if LONG else 300
@@ -34,16 +35,18 @@ def address(r):
 
 NAMES = ["body", "query", "ping", "pubsub", "publish", "item", "items", "x", "field", "value", "show", "status", "priority",
          "delay", "stanza-id", "origin-id", "c", "set", "max", "bind", "session", "error", "configure", "create", "retract",
-         "publish-options", "resource", "enable", "r", "a", "resume", "active", "inactive", "prefs", "mailbox", "private"]
+         "publish-options", "resource", "enable", "r", "a", "resume", "active", "inactive", "prefs", "mailbox", "private", "authenticate",
+         "initial-response", "user-agent", "tag", "fast", "request-token", "response", "abort", "next", "bound"]
 SPACES = ["jabber:client", "jabber:iq:roster", "urn:xmpp:ping", "http://jabber.org/protocol/pubsub", "jabber:x:data",
           "http://jabber.org/protocol/pubsub#owner", "http://jabber.org/protocol/disco#info", "urn:xmpp:delay", "urn:xmpp:sid:0",
           "http://jabber.org/protocol/disco#items", "http://jabber.org/protocol/caps", "urn:xmpp:mam:2", "jabber:iq:register",
           "http://jabber.org/protocol/rsm", "urn:xmpp:sm:3", "urn:xmpp:carbons:2", "urn:xmpp:csi:0", "urn:xmpp:hints",
           "urn:ietf:params:xml:ns:xmpp-bind", "urn:ietf:params:xml:ns:xmpp-session", "urn:ietf:params:xml:ns:xmpp-sasl",
           "urn:ietf:params:xml:ns:xmpp-tls", "http://etherx.jabber.org/streams", "urn:lazo:custody:0", "urn:xmpp:time",
-          "jabber:iq:version", "urn:xmpp:invite", "jabber:iq:auth", "eu.siacs.conversations.axolotl", ""]
+          "jabber:iq:version", "urn:xmpp:invite", "jabber:iq:auth", "eu.siacs.conversations.axolotl", "urn:xmpp:sasl:2",
+          "urn:xmpp:bind:0", "urn:xmpp:fast:0", ""]
 ATTRIBUTES = ["to", "from", "id", "type", "node", "jid", "ver", "hash", "var", "stamp", "by", "h", "max", "subscription", "xml:lang",
-              "access", "mechanism", "resume", "previd", "ask", "name", "queryid", "default", "flush"]
+              "access", "mechanism", "resume", "previd", "ask", "name", "queryid", "default", "flush", "count", "invalidate"]
 NODES = ["eu.siacs.conversations.axolotl.devicelist", "urn:xmpp:omemo:2:devices", "storage:bookmarks", "n"]
 
 
@@ -105,6 +108,19 @@ def broken(r):
                      b"<iq " + b" ".join(b"a%d=''" % i for i in range(70)) + b"/>"])
 
 
+CLIENTS = ["d4565fa7-4d72-4749-b3d3-740edbf87770", "d4565fa7-4d72-4749-b3d3-740edbf87771"]
+
+
+def inside(r):
+    """What is asked for inside of a login, well and badly."""
+    bound = "".join(r.choice(["<enable xmlns='urn:xmpp:carbons:2'/>", "<enable xmlns='urn:xmpp:sm:3' resume='true'/>",
+                              "<inactive xmlns='urn:xmpp:csi:0'/>", "<tag>t</tag>", element(r)]) for _ in range(r.randrange(4)))
+    parts = [agent(r.choice(CLIENTS)), "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>",
+             f"<bind xmlns='urn:xmpp:bind:0'>{bound}</bind>", f"<resume xmlns='urn:xmpp:sm:3' previd='{word(r)}' h='0'/>"
+             .replace("''", "'").replace("'; drop", "; drop"), element(r)]
+    return "".join(r.sample(parts, r.randrange(len(parts) + 1)))
+
+
 class Walk:
     def __init__(self, seed):
         self.r = random.Random(seed)
@@ -142,11 +158,28 @@ class Walk:
         stream.open()
         if r.random() < 0.25:
             self.speak(6)
+        if r.random() < 0.5:
+            self.login_at_once()
+            self.speak(40)
+            return
         stream.auth(r.choice(names).partition("@")[0], mechanism="PLAIN")
         if r.random() < 0.1:
             self.speak(6)
         stream.bind(r.choice([None, "r", "r", "other"]))
         self.speak(40)
+
+    def login_at_once(self):
+        r, stream = self.r, self.stream
+        user = r.choice(names).partition("@")[0]
+        if r.random() < 0.3:                        # a token that nobody has
+            hashed = user.encode() + b"\0" + bytes(r.choice([32, 32, 31, 0]))
+            self.say(authenticate("HT-SHA-256-NONE", hashed, agent(r.choice(CLIENTS)) + "<fast xmlns='urn:xmpp:fast:0'/>" + inside(r)))
+            stream.read()
+        self.say(authenticate("PLAIN", f"\0{user}\0{PASSWORD}".encode(), inside(r)))
+        if r.random() < 0.1:
+            self.speak(4)
+        if stream.read().tag == SASL2 + "success" and r.random() < 0.5:
+            stream.bind(r.choice([None, "r"]))
 
     def end(self):
         """After the walk: the stream is alive and closes, or has been closed; its error is one and known."""

@@ -153,6 +153,13 @@ stream_id(const struct stream *stream)
 }
 
 const char *
+stream_client(const struct stream *stream)
+{
+	(void)stream;
+	return NULL;
+}
+
+const char *
 stream_peer(const struct stream *stream)
 {
 	(void)stream;

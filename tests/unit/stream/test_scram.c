@@ -450,11 +450,29 @@ test_gsasl(void **state)
 	run_gsasl("SCRAM-SHA-256-PLUS", DIGEST_SHA256, true);
 }
 
+/* XEP-0474 4.3: what its example says of its lists. */
+static void
+test_offer_in_the_challenge(void **state)
+{
+	struct scram *scram = scram_new(DIGEST_SHA1, false, false, &no_binding);
+	struct scram_keys keys = { .iterations = 4096 };
+	const char *user;
+
+	(void)state;
+	scram_offered(scram, "SCRAM-SHA-1\x1eSCRAM-SHA-1-PLUS\x1ftls-exporter\x1etls-server-end-point");
+	assert_int_equal(first(scram, "n,,n=user,r=12C4CD5C-E38E-4A98-8F6D-15C38F51CCC6", &user), SASL_OK);
+	assert_string_equal(scram_challenge_as(scram, &keys, true, "a09117a6-ac50-4f2f-93f1-93799c2bddf6", "QSXCR+Q6sek8bf92"),
+	    "r=12C4CD5C-E38E-4A98-8F6D-15C38F51CCC6a09117a6-ac50-4f2f-93f1-93799c2bddf6,s=QSXCR+Q6sek8bf92,i=4096,"
+	    "h=G6k/rBLDqgOhRRaCuuatSDFkJ08=");
+	scram_free(&scram);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_offer_in_the_challenge),
 		cmocka_unit_test(test_plain_exchange),
 		cmocka_unit_test(test_every_bit_of_the_proof_counts),
 		cmocka_unit_test(test_bindings),

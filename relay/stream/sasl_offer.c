@@ -1,0 +1,123 @@
+/*
+ * stream/sasl_offer.c -- what a client can log in by on its stream: mechanisms (RFC 6120 6.4.1, XEP-0388 2.1), channel bindings
+ * (XEP-0440), and the text of both that SCRAM protects from being edited on the way (XEP-0474).
+ *
+ * Depends on the TLS session and the configuration alone: never on who the client says it is (XEP-0388, security considerations).
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "proto/arena.h"
+#include "proto/ns.h"
+#include "proto/xml.h"
+#include "relay/net/io.h"
+#include "relay/stream/sasl-private.h"
+
+#define SCRAM .kind = KIND_SCRAM, .first = scram_begin, .ask = keys_ask, .keyed = scram_keyed, .last = scram_end
+#define TOKEN .kind = KIND_TOKEN, .digest = DIGEST_SHA256, .first = token_begin, .ask = token_ask
+
+const struct mechanism sasl_mechanisms[MECHANISMS] = {
+	{ "HT-SHA-256-EXPR", TOKEN, .bound = BOUND_EXPORTER },
+	{ "HT-SHA-256-ENDP", TOKEN, .bound = BOUND_END_POINT },
+	{ "HT-SHA-256-NONE", TOKEN },
+	{ "SCRAM-SHA-256-PLUS", SCRAM, .digest = DIGEST_SHA256, .bound = BOUND_ANY },
+	{ "SCRAM-SHA-1-PLUS", SCRAM, .digest = DIGEST_SHA1, .bound = BOUND_ANY },
+	{ "SCRAM-SHA-256", SCRAM, .digest = DIGEST_SHA256 },
+	{ "SCRAM-SHA-1", SCRAM, .digest = DIGEST_SHA1 },
+	{ "PLAIN", .kind = KIND_PLAIN, .first = plain_begin, .ask = keys_ask, .keyed = plain_keyed },
+};
+
+struct scram_binding
+sasl_binding(const struct stream *stream)
+{
+	struct scram_binding binding = { .exporter_len = 0 };
+
+	if (io_tls_exporter(stream->io, binding.exporter))
+		binding.exporter_len = sizeof binding.exporter;
+	binding.end_point_len = io_tls_end_point(stream->io, binding.end_point);
+	return binding;
+}
+
+bool
+sasl_is_offered(const struct stream *stream, const struct mechanism *mechanism, const struct scram_binding *binding)
+{
+	switch (mechanism->bound) {
+	case BOUND_NONE:
+		return mechanism->kind != KIND_PLAIN || stream->host->plain;
+	case BOUND_ANY:
+		return binding->exporter_len > 0 || binding->end_point_len > 0;
+	case BOUND_EXPORTER:
+		return binding->exporter_len > 0;
+	case BOUND_END_POINT:
+		return binding->end_point_len > 0;
+	}
+	return false;
+}
+
+const struct mechanism *
+sasl_mechanism_find(const struct stream *stream, const char *name)
+{
+	struct scram_binding binding = sasl_binding(stream);
+
+	for (int i = 0; name != NULL && i < MECHANISMS; i++)
+		if (strcmp(name, sasl_mechanisms[i].name) == 0 && sasl_is_offered(stream, &sasl_mechanisms[i], &binding))
+			return &sasl_mechanisms[i];
+	return NULL;
+}
+
+static void
+add_mechanisms(const struct stream *stream, const struct scram_binding *binding, bool tokens, struct arena *arena,
+    struct xml *list)
+{
+	for (int i = 0; i < MECHANISMS; i++)
+		if ((sasl_mechanisms[i].kind == KIND_TOKEN) == tokens && sasl_is_offered(stream, &sasl_mechanisms[i], binding))
+			xml_add_leaf(arena, list, "mechanism", NULL, sasl_mechanisms[i].name);
+}
+
+void
+sasl_features(struct stream *stream, struct arena *arena, struct xml *features)
+{
+	struct scram_binding binding = sasl_binding(stream);
+	struct xml *list = xml_add(arena, features, "authentication", NS_SASL2), *types;
+
+	add_mechanisms(stream, &binding, false, arena, list);
+	list = xml_add(arena, list, "inline", NULL);
+	bind2_offer(stream, arena, list);
+	add_mechanisms(stream, &binding, true, arena, xml_add(arena, list, "fast", NS_FAST));
+	add_mechanisms(stream, &binding, false, arena, xml_add(arena, features, "mechanisms", NS_SASL));
+	if (binding.exporter_len == 0 && binding.end_point_len == 0)
+		return;
+	types = xml_add(arena, features, "sasl-channel-binding", NS_SASL_CB); /* XEP-0440 */
+	if (binding.exporter_len > 0)
+		xml_set(arena, xml_add(arena, types, "channel-binding", NULL), "type", "tls-exporter");
+	if (binding.end_point_len > 0)
+		xml_set(arena, xml_add(arena, types, "channel-binding", NULL), "type", "tls-server-end-point");
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* XEP-0474 4.1; both profiles offer the same mechanisms. Channel binding types are two, in their order. */
+const char *
+sasl_offer_text(const struct stream *stream, struct arena *arena)
+{
+	struct scram_binding binding = sasl_binding(stream);
+	const char *names[MECHANISMS], *text = "";
+	size_t count = 0;
+
+	for (int i = 0; i < MECHANISMS; i++)
+		if (sasl_mechanisms[i].kind != KIND_TOKEN && sasl_is_offered(stream, &sasl_mechanisms[i], &binding))
+			names[count++] = sasl_mechanisms[i].name;
+	qsort(names, count, sizeof *names, compare);
+	for (size_t i = 0; i < count; i++)
+		text = arena_printf(arena, "%s%s%s", text, i == 0 ? "" : "\x1e", names[i]);
+	if (binding.exporter_len == 0 && binding.end_point_len == 0)
+		return text;
+	return arena_printf(arena, "%s\x1f%s%s%s", text, binding.exporter_len > 0 ? "tls-exporter" : "",
+	    binding.exporter_len > 0 && binding.end_point_len > 0 ? "\x1e" : "",
+	    binding.end_point_len > 0 ? "tls-server-end-point" : "");
+}
