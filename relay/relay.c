@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -182,8 +183,10 @@ relay_new(struct conf *conf, char **error_r, int *exit_r)
 		goto failed;
 	*exit_r = EX_CANTCREAT;
 	relay->store = store_open(conf->data, relay->loop, error_r);
-	if (relay->store == NULL)
+	if (relay->store == NULL) {
+		*exit_r = errno == EPROTO ? EX_CONFIG : EX_CANTCREAT;
 		goto failed;
+	}
 	relay->router = router_new(relay->loop, relay->store, conf, feature_table);
 	relay->host.loop = relay->loop;
 	relay->host.store = relay->store;

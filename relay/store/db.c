@@ -176,7 +176,7 @@ pragma_number(struct db *db, const char *pragma, int64_t *number_r)
 /* Inside a write transaction, so that of two programs that start together one migrates and the other finds it
  * done. */
 static bool
-migrate_locked(struct db *db, const char *path, char **error_r)
+migrate_locked(struct db *db, const char *path, bool *foreign_r, char **error_r)
 {
 	int64_t version = 0, program = 0;
 
@@ -184,10 +184,12 @@ migrate_locked(struct db *db, const char *path, char **error_r)
 	    !pragma_number(db, "PRAGMA application_id", &program))
 		return false;
 	if (program != SCHEMA_APPLICATION && (program != 0 || version != 0)) {
+		*foreign_r = true;
 		*error_r = xasprintf("%s: not a database of this relay", path);
 		return false;
 	}
 	if (version > schema_version()) {
+		*foreign_r = true;
 		*error_r = xasprintf("%s: written by a newer relay (schema %lld, this one knows %lld): "
 				     "install that version, or restore a backup",
 				     path, (long long)version, (long long)schema_version());
@@ -200,11 +202,19 @@ migrate_locked(struct db *db, const char *path, char **error_r)
 }
 
 bool
-db_migrate(struct db *db, const char *path, char **error_r)
+db_is_current(struct db *db)
+{
+	int64_t version = 0;
+
+	return pragma_number(db, "PRAGMA user_version", &version) && version == schema_version();
+}
+
+bool
+db_migrate(struct db *db, const char *path, bool *foreign_r, char **error_r)
 {
 	*error_r = NULL;
 	bool good = sqlite3_exec(db->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
-		    migrate_locked(db, path, error_r) &&
+		    migrate_locked(db, path, foreign_r, error_r) &&
 		    sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
 	if (!good && *error_r == NULL)
 		*error_r = xasprintf("%s: %s", path, sqlite3_errmsg(db->handle));

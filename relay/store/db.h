@@ -42,8 +42,9 @@ enum { DB_BUSY_MS = 5000 };
 /* The file is made (0600, of its folder's owner) when absent. NULL: *error_r (malloc'd). */
 struct db *db_open(const char *path, unsigned busy_ms, unsigned cache_kib, char **error_r);
 void db_close(struct db **db);
-/* Bring the schema up to ours. false: *error_r, among others when it is newer than this program. */
-bool db_migrate(struct db *db, const char *path, char **error_r);
+/* Bring the schema up to ours. false: *error_r; *foreign_r: because it is newer than this program, or no relay's. */
+bool db_migrate(struct db *db, const char *path, bool *foreign_r, char **error_r);
+bool db_is_current(struct db *db); /* nothing to migrate */
 
 /* Run a statement without rows, or one whose rows do not matter. */
 enum db_result db_run_values(struct db *db, enum sql id, const struct value *values, size_t count);

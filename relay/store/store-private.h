@@ -143,6 +143,7 @@ void ids_close(struct store *store);
 struct store {
 	char *dir, *path;
 	int lock; /* -1: a tool */
+	bool foreign; /* the database is not for this program */
 	struct loop *loop;
 	struct db *db; /* the writer's; without a loop, everybody's */
 	struct db *reading;

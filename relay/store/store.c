@@ -102,6 +102,23 @@ recover(struct store *store, char **error_r)
 	return false;
 }
 
+/* A tool of the next version beside the relay of the last: that one knows the tables as they are. */
+static bool
+may_migrate(const struct store *store, char **error_r)
+{
+	char *path = xasprintf("%s/lock", store->dir);
+	int fd = db_is_current(store->db) ? -1 : open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	bool good = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+	if (!good)
+		*error_r = xasprintf("%s: the relay that runs on it is of another version than this tool: restart it first",
+				     store->path);
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return good;
+}
+
 static bool
 open_files(struct store *store, unsigned busy_ms, char **error_r)
 {
@@ -112,7 +129,8 @@ open_files(struct store *store, unsigned busy_ms, char **error_r)
 		reserve_open(&store->reserve, store->dir);
 	store->db = db_open(store->path, busy_ms, CACHE_WRITER_KIB, error_r);
 	if (store->db == NULL || (!tool && !recover(store, error_r)) || !sync_folder(store->dir, error_r) ||
-	    !db_migrate(store->db, store->path, error_r))
+	    (tool && !may_migrate(store, error_r)) ||
+	    !db_migrate(store->db, store->path, &store->foreign, error_r))
 		return false;
 	store->upkeep.tool = tool;
 	store->upkeep.gone = !tool;
@@ -138,7 +156,9 @@ store_open(const char *dir, struct loop *loop, char **error_r)
 	*error_r = NULL;
 	if (!make_folder(dir, error_r) || !take_lock(store, error_r) ||
 	    !open_files(store, DB_BUSY_MS, error_r)) {
+		bool foreign = store->foreign;
 		store_close(&store);
+		errno = foreign ? EPROTO : 0;
 		return NULL;
 	}
 	if (loop == NULL)

@@ -12,7 +12,7 @@
  * there is room.
  *
  * Tools (lazoctl) open the same file beside a running relay with store_open_tool: short write transactions,
- * no checkpoint duty.
+ * no checkpoint duty. They do not migrate a database under a relay that runs and is older.
  */
 #ifndef RELAY_STORE_STORE_H
 #define RELAY_STORE_STORE_H
@@ -24,7 +24,8 @@ struct loop;
 struct store;
 
 /* dir is created 0700. loop NULL: for tools and tests; txn_submit and reads then run in the calling thread
- * and their callbacks before the call returns. NULL: *error_r (malloc'd) says what and what to do. */
+ * and their callbacks before the call returns. NULL: *error_r (malloc'd) says what and what to do; errno is EPROTO when the
+ * database is not for this program: written by a newer one, or no relay's. */
 struct store *store_open(const char *dir, struct loop *loop, char **error_r);
 struct store *store_open_tool(const char *dir, char **error_r);
 /* Waits for the open batch, checkpoints, closes. */
