@@ -110,8 +110,10 @@ words_read(struct arena *arena, const char *body, const char *lang, const struct
 	for (size_t i = 0; word != NULL && i < sizeof words / sizeof *words; i++) {
 		if (strcmp(words[i].text, word) != 0)
 			continue;
+		if (words[i].tag != NULL && (*text_r == NULL || strcmp((*text_r)->tag, "en") == 0))
+			*text_r = text_of(words[i].tag);
 		if (*text_r == NULL)
-			*text_r = text_of(words[i].tag != NULL ? words[i].tag : "en");
+			*text_r = text_of("en");
 		return words[i].word;
 	}
 	if (*text_r == NULL)

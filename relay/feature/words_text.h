@@ -25,7 +25,8 @@ struct words_text {
 };
 
 /* The word that a body is, however written (case, accents as people leave them out, a full stop); *text_r: the language to answer in. By
- * `lang` (xml:lang, may be NULL) when we speak it, else that of the word, else English. */
+ * `lang` (xml:lang, may be NULL) when we speak it, else that of the word, else English. English gives way to the word's: libraries write it
+ * into their streams unasked (libstrophe). */
 enum word words_read(struct arena *arena, const char *body, const char *lang, const struct words_text **text_r);
 
 extern const struct words_text words_texts[]; /* tag NULL ends */

@@ -32,7 +32,9 @@ reading(void **state)
 		{ "situação", NULL, "pt", WORD_STATUS },
 		{ "ayuda", NULL, "es", WORD_HELP },
 		{ "ajuda!", NULL, "pt", WORD_HELP },
-		{ "aide", "en-GB", "en", WORD_HELP },
+		{ "aide", "en-GB", "fr", WORD_HELP }, /* what libraries write unasked */
+		{ "aide", "es", "es", WORD_HELP },
+		{ "status", "en", "en", WORD_STATUS },
 		{ "?", NULL, "en", WORD_HELP },
 		{ "?", "fr", "fr", WORD_HELP },
 		{ "", NULL, "en", WORD_NONE },
