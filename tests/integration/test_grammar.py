@@ -79,6 +79,20 @@ def stanza(r):
     return f"<{kind}{said}>{inner}</{kind}>"
 
 
+lost = []                   # (user, id) of sessions that may be taken up again
+
+
+def managed(r):
+    """Stream management: its own words, with numbers that are right, wrong, and at the wrap."""
+    number = r.choice([*range(8), 2**31, 2**32 - 1, 2**32, "", "-1", "x"])
+    ident = r.choice(lost)[1] if lost and r.random() < 0.8 else r.choice(["0" * 32, "x", "", "f" * 5000])
+    return r.choice([
+        "<enable xmlns='urn:xmpp:sm:3' resume='true'/>", f"<enable xmlns='urn:xmpp:sm:3' resume='1' max='{number}'/>",
+        "<enable xmlns='urn:xmpp:sm:3'/>", "<r xmlns='urn:xmpp:sm:3'/>", "<r xmlns='urn:xmpp:sm:3'/>" * 20,
+        f"<a xmlns='urn:xmpp:sm:3' h='{number}'/>", "<a xmlns='urn:xmpp:sm:3'/>",
+        f"<resume xmlns='urn:xmpp:sm:3' previd='{ident}' h='{number}'/>"])
+
+
 def right(r):
     """Things that clients really say."""
     node = r.choice(NODES)
@@ -95,7 +109,7 @@ def right(r):
         "</pubsub></iq>",
         "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><max>5</max></set></query></iq>",
         "<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>", "<inactive xmlns='urn:xmpp:csi:0'/>",
-        "<enable xmlns='urn:xmpp:sm:3' resume='true'/>", "<r xmlns='urn:xmpp:sm:3'/>", "<a xmlns='urn:xmpp:sm:3' h='1'/>",
+        managed(r), managed(r), managed(r),
         "<iq type='get' id='g'><ping xmlns='urn:xmpp:ping'/></iq>", " ", "\n"])
 
 
@@ -121,10 +135,14 @@ def inside(r):
     return "".join(r.sample(parts, r.randrange(len(parts) + 1)))
 
 
+open_lines = []
+
+
 class Walk:
     def __init__(self, seed):
         self.r = random.Random(seed)
         self.spoke = False
+        self.user = None
         self.stream = Stream(relay, timeout=20)
 
     def say(self, data):
@@ -162,11 +180,28 @@ class Walk:
             self.login_at_once()
             self.speak(40)
             return
-        stream.auth(r.choice(names).partition("@")[0], mechanism="PLAIN")
+        self.user = r.choice(names).partition("@")[0]
+        ident = None
+        if lost and r.random() < 0.5:
+            self.user, ident = r.choice(lost)
+        stream.auth(self.user, mechanism="PLAIN")
         if r.random() < 0.1:
             self.speak(6)
+        if ident and self.take_up(ident):
+            self.speak(40)
+            return
         stream.bind(r.choice([None, "r", "r", "other"]))
+        if r.random() < 0.5:
+            self.say("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+            answer = stream.wait(lambda e: e.tag == SM + "enabled")
+            lost.append((self.user, answer.get("id")))
+            del lost[:-20]
         self.speak(40)
+
+    def take_up(self, ident):
+        """A session of one that went before, which may be there, on the line still or not, or be over. True: it is there."""
+        self.say(f"<resume xmlns='urn:xmpp:sm:3' previd='{ident}' h='{self.r.choice([0, 0, 0, 1, 2, 5])}'/>")
+        return self.stream.wait(lambda e: e.tag in (SM + "resumed", SM + "failed")).tag == SM + "resumed"
 
     def login_at_once(self):
         r, stream = self.r, self.stream
@@ -184,8 +219,14 @@ class Walk:
     def end(self):
         """After the walk: the stream is alive and closes, or has been closed; its error is one and known."""
         r = self.r
-        if r.random() < 0.2:
-            self.stream.drop()
+        if r.random() < 0.2 or (self.user and r.random() < 0.4):
+            if r.random() < 0.8:
+                self.stream.drop()
+            else:
+                open_lines.append(self.stream)      # and somebody else may take its session up
+                for stream in open_lines[:-5]:
+                    stream.drop()
+                del open_lines[:-5]
             return "dropped"
         try:
             self.stream.send("</stream:stream>")
@@ -215,6 +256,9 @@ def one(seed):
         if not walk.spoke or "no XML" in str(why):
             raise
     return walk.end()
+
+
+SM = "{urn:xmpp:sm:3}"
 
 
 def test_random_sessions():
