@@ -18,6 +18,7 @@
 
 #include "proto/arena.h"
 #include "relay/conf.h"
+#include "relay/conf_calls.h"
 #include "relay/net/clock.h"
 #include "relay/net/listener.h"
 #include "relay/net/loop.h"
@@ -90,6 +91,16 @@ check_certificate(struct checking *checking)
 }
 
 static void
+check_calls(struct checking *checking)
+{
+	char *error = NULL;
+
+	if (!conf_calls_load(checking->ctl->conf, &error))
+		find(checking, WRONG, "calls", error);
+	free(error);
+}
+
+static void
 check_ports(struct checking *checking, struct loop *loop, const struct conf_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
@@ -151,6 +162,7 @@ ctl_check(struct ctl *ctl, char **args, int count)
 	json_decref(status);
 	find(&checking, FINE, "configuration", arena_printf(ctl->arena, "%s can be used", ctl->conf->path));
 	check_certificate(&checking);
+	check_calls(&checking);
 	find(&checking, FINE, "relay", checking.running ? "runs and answers" : "does not run");
 	if (!checking.running) {
 		loop = loop_new();

@@ -60,7 +60,7 @@ const struct words_text words_texts[] = {
 	  .help = "Je comprends deux mots : état (ce que ce relais garde pour vous et de vous) et aide. Personne ne lit ce qui est "
 		  "écrit ici.",
 	  .failed = "Je ne peux pas regarder maintenant. Redemandez dans une minute." },
-	{ NULL },
+	{ .tag = NULL },
 };
 
 static const struct {

@@ -488,6 +488,22 @@ def test_another_password():
     s.close()
 
 
+def test_another_password_by_the_owner():
+    """XEP-0077 3.3 from one session: what another had left to be taken up is over, too."""
+    m = resumable(relay, relay.user())
+    jid = bare(m.s.jid)
+    m.s.drop()
+    settle()
+    other = login(relay, jid)
+    other.result("set", f"<query xmlns='jabber:iq:register'><username>{jid.partition('@')[0]}</username>"
+                 "<password>another secret</password></query>", HOST)
+    other.barrier()
+    s = at_login(relay, jid, password="another secret")
+    equal(failed(s, m.enabled.get("id"))[0], "item-not-found")
+    s.drop()
+    other.close()
+
+
 def test_a_deleted_account():
     m = resumable(relay, relay.user("gone"))
     m.say("nobody@familia.example", "counts")
