@@ -7,7 +7,8 @@
  *
  * DIAGNOSTICS: errors are logged here, once, with SQLite's words; DB_FULL and DB_BUSY are for the caller to
  * say. When the disk did not take what fsync was to give it, the process ends with 74 (EX_IOERR) after a
- * line: its answer to a second fsync would be worth nothing, so nothing may be acknowledged any more.
+ * line: its answer to a second fsync would be worth nothing, so nothing may be acknowledged any more. So it does when a
+ * page is not what was written there: to go on writing would spread the damage.
  */
 #include "config.h"
 
@@ -53,6 +54,11 @@ classify(struct db *db, int code)
 		return DB_BUSY;
 	case SQLITE_IOERR:
 		break;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		log_error(NULL, "database: %s", sqlite3_errmsg(db->handle));
+		log_error(NULL, "the database is damaged: stopping before more is lost; restore a backup as lazod(8) says");
+		_exit(EX_IOERR);
 	default:
 		log_error(NULL, "database: %s", sqlite3_errmsg(db->handle));
 		return DB_ERROR;
