@@ -229,6 +229,9 @@ mailbox_deliver(struct session *session, int64_t id, const char *body, size_t le
 	if (session->gone)
 		return;
 	mailbox = mailbox_of(session);
+	/* The reader may see a commit before its completion has run: a flush has sent it already. */
+	if (id <= mailbox->last && mailbox_is_unconfirmed(mailbox, id))
+		return;
 	if (mailbox_is_away(session) || mailbox->owed != NULL) {
 		mailbox_missed(session, id);
 		return;

@@ -186,7 +186,6 @@ sasl_known(struct sasl *sasl)
 
 	stream->node = xstrdup(sasl->node);
 	memcpy(&stream->password, sasl->keys.salt, sizeof stream->password);
-	memcpy(&stream->password, sasl->keys.salt, sizeof stream->password);
 	stream_who(stream, xasprintf("%s@%s", stream->node, stream->host->domain));
 	log_info(&stream->log, "logged in from %s, %s, %s", stream->peer, sasl->mechanism->name,
 	    io_tls_version(stream->io));

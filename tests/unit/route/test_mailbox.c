@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "relay/feature/mailbox.h"
+#include "relay/feature/mailbox-private.h"
 
 static struct world *world;
 static struct client *ana; /* who writes */
@@ -510,6 +510,28 @@ rows_from_before_enabling_are_pinged_for(void **state)
 
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* As when the reader saw the commit before its completion ran in the loop. */
+static void
+told_late_of_what_a_flush_has_sent(void **state)
+{
+	static const char body[] = "<message xmlns='jabber:client'><body>text 1.</body></message>";
+	struct client *b;
+	int64_t id;
+
+	(void)state;
+	say("beto@familia.example", 1);
+	b = beto("b", "<presence/>");
+	assert_int_equal(client_count(b, "<body>text 1.</body>"), 1);
+	assert_int_equal(b->session->mailbox->count, 1);
+	id = b->session->mailbox->rows[0].id;
+	mailbox_deliver(b->session, id, body, strlen(body));
+	assert_int_equal(client_count(b, "<body>text 1.</body>"), 1);
+	b->away = true;
+	mailbox_deliver(b->session, id, body, strlen(body));
+	assert_null(b->session->mailbox->owed);
+	client_free(&b);
+}
+
 int
 main(void)
 {
@@ -533,6 +555,7 @@ main(void)
 		WITH(acks_go_by_windows),
 		WITH(fifty_live_rows_are_asked_for),
 		WITH(rows_from_before_enabling_are_pinged_for),
+		WITH(told_late_of_what_a_flush_has_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
