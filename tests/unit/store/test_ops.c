@@ -128,6 +128,7 @@ deleted_account_takes_all_with_it(void **state)
 	for (int i = 0; i < 450; i++) /* more than two slices */
 		add_message(store, "hola");
 	assert_int_equal(run(store, { .kind = OP_ROSTER_SET, .account = "beto", .roster = &row },
+			     { .kind = OP_BLOCK, .account = "beto", .peer = "x@evil" },
 			     { .kind = OP_NODE_SET, .account = "beto", .node = "urn:x", .config = "c" }),
 			 TXN_COMMITTED);
 	for (int i = 0; i < 250; i++) {
@@ -145,7 +146,8 @@ deleted_account_takes_all_with_it(void **state)
 	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM account"), 1);
 	assert_int_equal(sql_number(place->dir,
 				    "SELECT (SELECT count(*) FROM pending) + (SELECT count(*) FROM node)"
-				    " + (SELECT count(*) FROM item) + (SELECT count(*) FROM roster)"),
+				    " + (SELECT count(*) FROM item) + (SELECT count(*) FROM roster)"
+				    " + (SELECT count(*) FROM block)"),
 			 0);
 	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM msg"),
 			 450); /* ana's archive keeps them */
