@@ -26,6 +26,7 @@ enum {
 	SITES = 256,           /* call sites remembered; more share places */
 	WINDOW_MS = 10 * 1000,
 	LINES_PER_WINDOW = 50,
+	STEPS_PER_WINDOW = 2000, /* of log_journal() */
 };
 
 struct site {
@@ -159,7 +160,7 @@ say_left_out(struct site *site)
 
 /* May this site write now? Also says what was left out in windows that are over. */
 static bool
-may_write(const char *format)
+may_write(const char *format, unsigned limit)
 {
 	int64_t now = now_mono();
 	struct site *site = &sites[((uintptr_t)format >> 3) % SITES];
@@ -172,7 +173,7 @@ may_write(const char *format)
 			say_left_out(site);
 		*site = (struct site){ .format = format, .since = now };
 	}
-	if (site->lines < LINES_PER_WINDOW) {
+	if (site->lines < limit) {
 		site->lines++;
 		return true;
 	}
@@ -187,21 +188,38 @@ log_level_set(enum log_level level)
 	most = level;
 }
 
-void
-log_write(const struct log *log, enum log_level level, const char *format, ...)
+static void
+write_bounded(const struct log *log, enum log_level level, unsigned limit, const char *format, va_list args)
 {
 	char bounded[FORMAT_MAX], text[TEXT_MAX];
-	va_list args;
 
 	if (level > most)
 		return;
 	pthread_mutex_lock(&lock);
-	if (may_write(format)) {
+	if (may_write(format, limit)) {
 		bound_strings(bounded, format);
-		va_start(args, format);
 		vsnprintf(text, sizeof text, bounded, args);
-		va_end(args);
 		write_line(log, level, text);
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+void
+log_write(const struct log *log, enum log_level level, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	write_bounded(log, level, LINES_PER_WINDOW, format, args);
+	va_end(args);
+}
+
+void
+log_journal(const struct log *log, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	write_bounded(log, LOG_LEVEL_INFO, STEPS_PER_WINDOW, format, args);
+	va_end(args);
 }

@@ -66,7 +66,7 @@ send_row(struct session *session, int64_t id, int64_t received, const char *body
 	mailbox_remember(mailbox, &(struct mailbox_row){ .id = id, .sent = UINT64_MAX });
 	store_stanza_id(router_store(session->router), id, text);
 	tally_add(TALLY_DELIVERED, 1);
-	log_info(&session->log, "%s delivered", text);
+	log_journal(&session->log, "%s delivered", text);
 	session_send_row(session, buf.data, buf.len); /* may close it; may send others ahead (quiet.h) */
 	if (!session->gone) {
 		mailbox->rows[mailbox->count - 1].sent = stream_sent(session->stream);
@@ -124,7 +124,7 @@ dropped(void *arg, enum txn_result result)
 
 	store_stanza_id(router_store(dropping->session->router), dropping->id, text);
 	if (result == TXN_COMMITTED)
-		log_info(&dropping->session->log, "%s dropped: its sender is blocked", text);
+		log_journal(&dropping->session->log, "%s dropped: its sender is blocked", text);
 	quota_mailbox_left(dropping->session->account, &dropping->left);
 	session_unref(&dropping->session);
 	free(dropping);

@@ -196,7 +196,7 @@ cleared(void *arg, enum txn_result result)
 	for (size_t i = 0; i < clearing->count && result == TXN_COMMITTED; i++) {
 		store_stanza_id(store, clearing->ids[i], text);
 		tally_add(TALLY_CONFIRMED, 1);
-		log_info(&session->log, "%s confirmed", text);
+		log_journal(&session->log, "%s confirmed", text);
 	}
 	if (result == TXN_COMMITTED)
 		custody_delivered(session->router, clearing->ids, clearing->count);

@@ -255,7 +255,7 @@ deliver(struct event *event, void *arg)
 	if (delivery->pending) {
 		store_stanza_id(router_store(event->router), event->message_id, id);
 		tally_add(TALLY_ACCEPTED, 1);
-		log_info(event->origin == NULL ? NULL : &event->origin->log, "%s accepted from %s for %s", id,
+		log_journal(event->origin == NULL ? NULL : &event->origin->log, "%s accepted from %s for %s", id,
 			 xml_attr(event->stanza, "from"), event->target->jid);
 	}
 	if (only != NULL)

@@ -22,6 +22,7 @@
 #include "proto/ns.h"
 #include "proto/xml.h"
 #include "proto/xmlout.h"
+#include "relay/log.h"
 #include "relay/net/clock.h"
 #include "relay/route/route-private.h"
 #include "relay/store/txn.h"
@@ -304,6 +305,23 @@ drop_afters(struct event_body *body)
 	body->afters_end = &body->afters;
 }
 
+/* Where a message's way ends before it began: nothing of it was kept. */
+static void
+note_end(const struct event_body *body, bool repeated)
+{
+	const struct event *event = &body->event;
+	const struct xml *error = body->error == NULL ? NULL : xml_find(body->error, "error", NULL);
+	const struct xml *condition = error == NULL ? NULL : xml_first(error);
+	const char *id = xml_attr(event->stanza, "id");
+
+	if (event->kind != STANZA_MESSAGE || event->origin == NULL || event->to.domain == NULL)
+		return;
+	log_journal(&event->origin->log, "message %s for %s %s%s", id == NULL ? "without id" : id,
+		    jid_bare_text(event->arena, &event->to),
+		    repeated ? "was here already" : condition == NULL ? "not taken" : "refused: ",
+		    repeated || condition == NULL ? "" : condition->name);
+}
+
 static void
 complete(struct event_body *body, enum txn_result result)
 {
@@ -329,8 +347,10 @@ complete(struct event_body *body, enum txn_result result)
 		drop_afters(body);
 		for (struct after *undo = body->undos; undo != NULL; undo = undo->next)
 			undo->fn(undo->event, undo->arg);
-		if (body->verdict != REJECTED && !(result == TXN_CONFLICT && body->once))
+		bool repeated = body->verdict != REJECTED && result == TXN_CONFLICT && body->once;
+		if (body->verdict != REJECTED && !repeated)
 			(void)event_reject(&body->event, told[result], NULL);
+		note_end(body, repeated);
 		if (body->error != NULL)
 			event_reply(&body->event, body->error);
 	}
