@@ -73,8 +73,14 @@ ctl_user_add(struct ctl *ctl, char **args, int count)
 int
 ctl_user_password(struct ctl *ctl, char **args, int count)
 {
+	int code = write_keys(ctl, args[0], OP_ACCOUNT_KEYS, EX_NONE);
+	const char *node = code == EX_OK ? ctl_node(ctl, args[0]) : NULL;
+
 	(void)count;
-	return write_keys(ctl, args[0], OP_ACCOUNT_KEYS, EX_NONE);
+	if (node != NULL) /* whoever came in with the old one is out */
+		json_decref(ctl_call(ctl, json_pack("{s:s, s:o}", "verb", "kick", "jid",
+						    json_sprintf("%s@%s", node, ctl->conf->host))));
+	return code;
 }
 
 /* What is read of an account before it goes: the local contacts that must forget it. */

@@ -189,6 +189,16 @@ def test_new_password_ends_other_sessions():
     stream.close()
 
 
+def test_new_password_by_the_operator_ends_sessions():
+    jid = opened.user()
+    stream, other = login(opened, jid), login(opened, opened.user())
+    opened.ctl("user", "password", jid, stdin="new secret\n")
+    equal(stream.stream_error(), "policy-violation")
+    other.barrier()
+    login(opened, jid, "new secret").close()
+    other.close()
+
+
 def test_leaving_ends_all_sessions():
     jid = opened.user()
     stream, other = login(opened, jid), login(opened, jid)
