@@ -6,7 +6,7 @@
  *   the kernel's TCP_INFO;
  * - what follows <proceed/> in the same segment would be parsed as if it had come through TLS: refused here;
  * - run_once reads 4 KiB and does not see what OpenSSL holds decrypted: ROUNDS rounds a wake-up;
- * - its expat waits with unfinished tags: link_expat.h.
+ * - its expat waits with unfinished tags: link_expat.h, whose functions the program must export to the library.
  * TLS has its own: link_tls.c.
  */
 #include "config.h"

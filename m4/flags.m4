@@ -46,5 +46,6 @@ AC_DEFUN([LAZO_FLAGS], [
 	LAZO_TRY_LDFLAG([-Wl,-z,noexecstack])
 	LAZO_TRY_LDFLAG([-Wl,--as-needed])
 	dnl Else a function of ours takes the place of a library's of the same name: libunbound would call our event_add for libevent's.
+	dnl What is meant to do so is in a library of its own: client/liblinkexpat.a.
 	LAZO_TRY_LDFLAG([-Wl,--exclude-libs,librelay.a:libclient.a:libproto.a])
 	AC_SUBST([LAZO_CPPFLAGS]) AC_SUBST([LAZO_CFLAGS]) AC_SUBST([LAZO_LDFLAGS])])
