@@ -94,4 +94,26 @@ def test_the_socket_of_a_dead_relay_is_replaced():
     relay.start()
 
 
+def test_features_are_what_is_announced():
+    listed = relay.ctl_json("features")
+    names = [f["name"] for f in listed]
+    equal(len(names), len(set(names)), "each once")
+    check(all(f["spec"] for f in listed))
+    me = login(relay, relay.user())
+    for to, key in ((HOST, "announced"), (bare(me.jid), "announced_account")):
+        info = me.result("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", to)
+        told = {f.get("var") for f in info.iter(DISCO_INFO + "feature")}
+        known = {ns for f in listed for ns in f[key]}
+        equal(told - known, set(), f"announced by {to} and not listed")
+        check(len(told) > 10 and told & known)
+    stream = Stream(relay, direct=True)
+    stream.open()
+    known = {ns for f in listed for ns in f["announced"]}
+    for ns in (f.tag.partition("}")[0][1:] for f in stream.features):
+        check(ns in known or ns == "urn:xmpp:sasl-cb:0", ns)
+    stream.drop()
+    me.close()
+    equal(relay.ctl("features").count("\n"), len(listed))
+
+
 main()
