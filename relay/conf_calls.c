@@ -46,7 +46,8 @@ read_place(char *place, struct conf_service *service)
 	if (*place == '[') {
 		host = place + 1;
 		end = strchr(host, ']');
-		if (end == NULL || end == host || strspn(host, "0123456789abcdefABCDEF:.") != (size_t)(end - host))
+		if (end == NULL || end == host ||
+		    strspn(host, "0123456789abcdefABCDEF:.") != (size_t)(end - host))
 			return false;
 		*end = '\0';
 		port = end[1] == ':' ? end + 2 : end[1] == '\0' ? NULL : place;
@@ -88,9 +89,11 @@ conf_service_parse(const char *uri, struct conf_service *service_r)
 	bool ok;
 
 	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-		if (strlen(schemes[i].type) != scheme || strncmp(uri, schemes[i].type, scheme) != 0 || uri[scheme] == '\0')
+		if (strlen(schemes[i].type) != scheme || strncmp(uri, schemes[i].type, scheme) != 0 ||
+		    uri[scheme] == '\0')
 			continue;
-		*service_r = (struct conf_service){ .port = schemes[i].port, .transport = schemes[i].transport };
+		*service_r =
+		    (struct conf_service){ .port = schemes[i].port, .transport = schemes[i].transport };
 		snprintf(service_r->type, sizeof service_r->type, "%s", schemes[i].type);
 		rest = xstrdup(uri + scheme + 1);
 		ok = read_rest(rest, service_r);
@@ -108,7 +111,8 @@ check_file(const char *path, FILE *file)
 	if (fstat(fileno(file), &found) != 0)
 		return xasprintf("calls.secret %s: %s", path, strerror(errno));
 	if ((found.st_mode & S_IRWXO) != 0)
-		return xasprintf("calls.secret %s: others than its owner and group may use it; chmod o= it", path);
+		return xasprintf("calls.secret %s: others than its owner and group may use it; chmod o= it",
+				 path);
 	return NULL;
 }
 
@@ -132,8 +136,8 @@ conf_calls_load(struct conf *conf, char **error_r)
 	fclose(file);
 	line[strcspn(line, "\r\n")] = '\0';
 	if (*error_r == NULL && (strlen(line) < SECRET_LEAST || strlen(line) > SECRET_MOST))
-		*error_r = xasprintf("calls.secret %s: its first line is the secret, of %d to %d characters", path, SECRET_LEAST,
-				     SECRET_MOST);
+		*error_r = xasprintf("calls.secret %s: its first line is the secret, of %d to %d characters",
+				     path, SECRET_LEAST, SECRET_MOST);
 	if (*error_r == NULL)
 		conf->calls_key = xstrdup(line);
 	cleanse(line, sizeof line);

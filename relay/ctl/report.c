@@ -29,18 +29,20 @@ ids_of(struct ctl *ctl, const char *text)
 static void
 print_reports(void *arg, bool failed, const struct report_row *rows, size_t count)
 {
-	static const char *const columns[] = { "id", "time", "by", "jid", "reason", "messages", "text", NULL };
+	static const char *const columns[] = {
+		"id", "time", "by", "jid", "reason", "messages", "text", NULL
+	};
 	struct ctl *ctl = arg;
 
 	if (failed)
 		ctl_complain(0, "the database could not be read");
 	for (size_t i = 0; i < count; i++)
 		ctl_print(ctl,
-			  json_pack("{s:I, s:o, s:s, s:s, s:s, s:o, s:s?}", "id", (json_int_t)rows[i].id, "time",
-				    ctl_time(rows[i].time), "by",
-				    arena_printf(ctl->arena, "%s@%s", rows[i].node, ctl->conf->host), "jid", rows[i].jid,
-				    "reason", rows[i].reason, "messages", ids_of(ctl, rows[i].messages), "text",
-				    rows[i].words),
+			  json_pack("{s:I, s:o, s:s, s:s, s:s, s:o, s:s?}", "id", (json_int_t)rows[i].id,
+				    "time", ctl_time(rows[i].time), "by",
+				    arena_printf(ctl->arena, "%s@%s", rows[i].node, ctl->conf->host), "jid",
+				    rows[i].jid, "reason", rows[i].reason, "messages",
+				    ids_of(ctl, rows[i].messages), "text", rows[i].words),
 			  columns, false);
 }
 
@@ -70,7 +72,8 @@ ctl_report_del(struct ctl *ctl, char **args, int count)
 	errno = 0;
 	id = strtoll(args[0], &end, 10);
 	if (end == args[0] || *end != '\0' || errno != 0)
-		return ctl_complain(EX_USAGE, "'%s' is no number of a report; see lazoctl report list", args[0]);
+		return ctl_complain(EX_USAGE, "'%s' is no number of a report; see lazoctl report list",
+				    args[0]);
 	if (ctl_store(ctl, &code) == NULL)
 		return code;
 	txn = txn_new(ctl->store);

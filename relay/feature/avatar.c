@@ -1,10 +1,10 @@
 /*
- * feature/avatar.c -- one picture for both ways of showing it: pubsub items (XEP-0084) and the vCard with its hash in presence
- * (XEP-0153), as XEP-0398 1.0.0 joins them.
+ * feature/avatar.c -- one picture for both ways of showing it: pubsub items (XEP-0084) and the vCard with its
+ * hash in presence (XEP-0153), as XEP-0398 1.0.0 joins them.
  *
- * The picture is kept once, as the item of the data node. Whoever publishes metadata, directly or by a vCard, changes what the
- * account's presence says (section 4), and it is said again at once. The vCard shows the picture to who may read
- * the items (vcard.c).
+ * The picture is kept once, as the item of the data node. Whoever publishes metadata, directly or by a vCard,
+ * changes what the account's presence says (section 4), and it is said again at once. The vCard shows the
+ * picture to who may read the items (vcard.c).
  */
 #include "config.h"
 
@@ -64,7 +64,8 @@ avatar_publish(struct event *event, const struct avatar_image *image, const char
 {
 	struct arena *arena = event->arena;
 	struct pubsub_config open = pubsub_config_default;
-	struct xml *data = xml_new(arena, "data", NS_AVATAR_DATA), *metadata = xml_new(arena, "metadata", NS_AVATAR), *info;
+	struct xml *data = xml_new(arena, "data", NS_AVATAR_DATA),
+		   *metadata = xml_new(arena, "metadata", NS_AVATAR), *info;
 	char id[ID_LEN + 1];
 
 	open.access = ACCESS_OPEN;

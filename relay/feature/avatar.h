@@ -9,8 +9,8 @@
 struct event;
 struct xml;
 
-/* Something was published at (or, payload NULL, taken from) a node of event->target: when it is the metadata node the account shows
- * another picture now, and its presence says so. */
+/* Something was published at (or, payload NULL, taken from) a node of event->target: when it is the metadata
+ * node the account shows another picture now, and its presence says so. */
 void avatar_published(struct event *event, const char *node, const struct xml *payload);
 /* This item was taken from a node. */
 void avatar_retracted(struct event *event, const char *node, const char *item);

@@ -28,7 +28,8 @@ static const char *
 type_of(const uint8_t *bytes, size_t len)
 {
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-		if (len >= types[i].at + types[i].len && memcmp(bytes + types[i].at, types[i].magic, types[i].len) == 0)
+		if (len >= types[i].at + types[i].len &&
+		    memcmp(bytes + types[i].at, types[i].magic, types[i].len) == 0)
 			return types[i].type;
 	return NULL;
 }
@@ -60,7 +61,9 @@ avatar_image_read(struct arena *arena, const char *text, struct avatar_image *im
 	count = base64_decode(bytes, base64, kept);
 	if (count <= 0)
 		return false;
-	*image_r = (struct avatar_image){ .base64 = base64, .bytes = (size_t)count, .type = type_of(bytes, (size_t)count) };
+	*image_r = (struct avatar_image){ .base64 = base64,
+					  .bytes = (size_t)count,
+					  .type = type_of(bytes, (size_t)count) };
 	digest(DIGEST_SHA1, bytes, (size_t)count, hash);
 	hex_encode(image_r->id, hash, sizeof hash);
 	return true;
@@ -104,7 +107,8 @@ avatar_stamp(struct arena *arena, struct xml *presence, const char *avatar)
 	} else if (x == NULL && avatar == NULL) {
 		return;
 	}
-	for (; x != NULL; x = more) { /* one said twice would be read by some as the first, by others as the last */
+	for (; x != NULL;
+	     x = more) { /* one said twice would be read by some as the first, by others as the last */
 		more = xml_next(x, "x", NS_VCARD_UPDATE);
 		xml_remove(presence, x);
 	}

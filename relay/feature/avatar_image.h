@@ -1,6 +1,6 @@
 /*
- * feature/avatar_image.h -- pictures as they come in vCards and pubsub items: base64 in, hash out. Pure; nothing looks inside
- * a picture beyond the first bytes that tell its type.
+ * feature/avatar_image.h -- pictures as they come in vCards and pubsub items: base64 in, hash out. Pure;
+ * nothing looks inside a picture beyond the first bytes that tell its type.
  */
 #ifndef RELAY_FEATURE_AVATAR_IMAGE_H
 #define RELAY_FEATURE_AVATAR_IMAGE_H
@@ -13,10 +13,10 @@ struct arena;
 struct xml;
 
 struct avatar_image {
-	const char *base64; /* without white space; the arena's */
-	size_t bytes;       /* decoded */
+	const char *base64;        /* without white space; the arena's */
+	size_t bytes;              /* decoded */
 	char id[2 * SHA1_LEN + 1]; /* SHA-1, lower case hexadecimal (XEP-0084 4.1) */
-	const char *type;   /* by its first bytes; NULL: not known */
+	const char *type;          /* by its first bytes; NULL: not known */
 };
 
 /* Base64 with line feeds (XEP-0084 4.2.1: must be accepted). False: none, or empty. */

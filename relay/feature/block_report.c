@@ -1,8 +1,10 @@
 /*
- * feature/block_report.c -- reports of spam and abuse: kept with the block they came with. See block_report.h.
+ * feature/block_report.c -- reports of spam and abuse: kept with the block they came with. See
+ * block_report.h.
  *
- * Kept: who reports whom, when, the reason, the first words and the ids of the messages, all cut to a bounded length. Nothing is sent on
- * to anybody (section 5: only with the user's consent, and to whom would be the operator's decision).
+ * Kept: who reports whom, when, the reason, the first words and the ids of the messages, all cut to a bounded
+ * length. Nothing is sent on to anybody (section 5: only with the user's consent, and to whom would be the
+ * operator's decision).
  */
 #include "config.h"
 
@@ -70,7 +72,8 @@ tell(struct event *event, void *arg)
 {
 	const struct op *op = arg;
 
-	log_warn(event->origin == NULL ? NULL : &event->origin->log, "reported %s for %s", op->peer, op->item);
+	log_warn(event->origin == NULL ? NULL : &event->origin->log, "reported %s for %s", op->peer,
+		 op->item);
 }
 
 void
@@ -83,13 +86,15 @@ block_report_keep(struct event *event, const struct xml *item, const char *jid)
 		return;
 	text = xml_find(report, "text", NS_REPORTING);
 	op = arena_alloc(event->arena, sizeof *op);
-	*op = (struct op){ .kind = OP_REPORT,
-			   .account = event->sender->node,
-			   .time = event->time,
-			   .peer = jid,
-			   .item = cut(event->arena, xml_attr(report, "reason"), REASON_MOST),
-			   .config = text == NULL ? NULL : cut(event->arena, xml_text(event->arena, text), WORDS_MOST),
-			   .node = ids_of(event->arena, report) };
+	*op =
+	    (struct op){ .kind = OP_REPORT,
+			 .account = event->sender->node,
+			 .time = event->time,
+			 .peer = jid,
+			 .item = cut(event->arena, xml_attr(report, "reason"), REASON_MOST),
+			 .config = text == NULL ? NULL
+						: cut(event->arena, xml_text(event->arena, text), WORDS_MOST),
+			 .node = ids_of(event->arena, report) };
 	event_add(event, op);
 	event_after(event, tell, op);
 }

@@ -1,5 +1,6 @@
 /*
- * feature/block_report.h -- why an address was blocked, for the operator (XEP-0377 0.4.1). See lazoctl report.
+ * feature/block_report.h -- why an address was blocked, for the operator (XEP-0377 0.4.1). See lazoctl
+ * report.
  */
 #ifndef RELAY_FEATURE_BLOCK_REPORT_H
 #define RELAY_FEATURE_BLOCK_REPORT_H

@@ -1,12 +1,14 @@
 /*
- * feature/blocking.c -- users want nothing from some addresses (XEP-0191 1.3), and may say why (XEP-0377 0.4.1).
+ * feature/blocking.c -- users want nothing from some addresses (XEP-0191 1.3), and may say why (XEP-0377
+ * 0.4.1).
  *
- * Blocking is polite (section 4): subscriptions stay, the blocked see the user go and are refused as by an account that is
- * not there. Guards stand before all else: nothing of a blocked address is delivered, copied, archived or answered, and
- * nothing goes to it. Messages that were waiting when their sender was blocked are dropped at release (mailbox.c); presence and
- * pubsub ask account_blocks() themselves. What was archived before stays the user's.
- * DIAGNOSTICS: no item, or an item without an address: bad-request; no address: jid-malformed; the own account or this
- * relay: not-allowed; more than BLOCKS_MOST: resource-constraint. To a blocked address: not-acceptable with <blocked/>.
+ * Blocking is polite (section 4): subscriptions stay, the blocked see the user go and are refused as by an
+ * account that is not there. Guards stand before all else: nothing of a blocked address is delivered, copied,
+ * archived or answered, and nothing goes to it. Messages that were waiting when their sender was blocked are
+ * dropped at release (mailbox.c); presence and pubsub ask account_blocks() themselves. What was archived
+ * before stays the user's. DIAGNOSTICS: no item, or an item without an address: bad-request; no address:
+ * jid-malformed; the own account or this relay: not-allowed; more than BLOCKS_MOST: resource-constraint. To a
+ * blocked address: not-acceptable with <blocked/>.
  */
 #include "config.h"
 
@@ -49,7 +51,9 @@ static enum verdict
 on_message(struct event *event, void *state)
 {
 	(void)state;
-	return account_blocks(event->target, &event->from) ? event_reject(event, STANZA_SERVICE_UNAVAILABLE, NULL) : PASS;
+	return account_blocks(event->target, &event->from)
+		   ? event_reject(event, STANZA_SERVICE_UNAVAILABLE, NULL)
+		   : PASS;
 }
 
 static enum verdict
@@ -101,7 +105,8 @@ read_item(struct event *event, const struct xml *item, const char **jid_r)
 		return STANZA_BAD_REQUEST;
 	if (!jid_parse_text(event->arena, xml_attr(item, "jid"), &jid))
 		return STANZA_JID_MALFORMED;
-	if (account_is_self(event->sender, &jid) || (jid.node == NULL && router_is_local(event->router, jid.domain)))
+	if (account_is_self(event->sender, &jid) ||
+	    (jid.node == NULL && router_is_local(event->router, jid.domain)))
 		return STANZA_NOT_ALLOWED;
 	*jid_r = jid_text(event->arena, &jid);
 	return STANZA_OK;
@@ -115,7 +120,8 @@ read_items_of(struct event *event, const char ***jids_r, size_t *count_r)
 	enum stanza_error error = STANZA_OK;
 	size_t count = 0;
 
-	for (item = xml_find(event->payload, "item", NS_BLOCKING); item != NULL; item = xml_next(item, "item", NS_BLOCKING))
+	for (item = xml_find(event->payload, "item", NS_BLOCKING); item != NULL;
+	     item = xml_next(item, "item", NS_BLOCKING))
 		count++;
 	*jids_r = arena_alloc(event->arena, (count + 1) * sizeof **jids_r);
 	*count_r = 0;
@@ -138,7 +144,8 @@ on_list(struct event *event, void *state)
 		return event_reject(event, STANZA_FORBIDDEN, NULL);
 	event->origin->blocking = true;
 	for (size_t i = 0; i < event->sender->block_count; i++)
-		xml_set(event->arena, xml_add(event->arena, list, "item", NULL), "jid", event->sender->blocks[i]);
+		xml_set(event->arena, xml_add(event->arena, list, "item", NULL), "jid",
+			event->sender->blocks[i]);
 	event_reply(event, result);
 	return HANDLED;
 }
@@ -152,7 +159,8 @@ hide_from_directed(struct event *event, struct session *session)
 	char *to;
 
 	while ((to = directed_take_blocked(session)) != NULL) {
-		router_send(event->router, stanza_new(event->arena, "presence", session->text, to, "unavailable", NULL));
+		router_send(event->router,
+			    stanza_new(event->arena, "presence", session->text, to, "unavailable", NULL));
 		free(to);
 	}
 }
@@ -188,7 +196,8 @@ check_block(struct event *event, const char ***jids_r, size_t *count_r)
 	return STANZA_OK;
 }
 
-/* Contacts that see our presence and are blocked by now see us go; `was`: those that were before know already. */
+/* Contacts that see our presence and are blocked by now see us go; `was`: those that were before know
+ * already. */
 static void
 hide_from_contacts(struct event *event, const bool *was)
 {
@@ -197,7 +206,8 @@ hide_from_contacts(struct event *event, const bool *was)
 
 	for (size_t i = 0; i < account_roster_count(account); i++) {
 		item = account_roster_at(account, i);
-		if ((item->flags & ROSTER_FROM) != 0 && !was[i] && account_blocks_text(account, item->contact))
+		if ((item->flags & ROSTER_FROM) != 0 && !was[i] &&
+		    account_blocks_text(account, item->contact))
 			presence_hide_after(event, event->sender, item->contact);
 	}
 }

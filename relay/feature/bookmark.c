@@ -21,12 +21,13 @@ read(struct arena *arena, const char *jid, const struct xml *conference, struct 
 
 	if (!jid_parse_text(arena, jid, &room) || room.resource != NULL)
 		return false;
-	*bookmark = (struct bookmark){ .room = jid_text(arena, &room),
-				       .id = jid_text(arena, &room),
-				       .name = xml_attr(conference, "name"),
-				       .nick = xml_child_text(arena, conference, "nick", conference->ns),
-				       .password = xml_child_text(arena, conference, "password", conference->ns),
-				       .autojoin = autojoin != NULL && form_bool(autojoin) == 1 };
+	*bookmark =
+	    (struct bookmark){ .room = jid_text(arena, &room),
+			       .id = jid_text(arena, &room),
+			       .name = xml_attr(conference, "name"),
+			       .nick = xml_child_text(arena, conference, "nick", conference->ns),
+			       .password = xml_child_text(arena, conference, "password", conference->ns),
+			       .autojoin = autojoin != NULL && form_bool(autojoin) == 1 };
 	return true;
 }
 
@@ -40,7 +41,8 @@ has_foreign(const struct xml *parent, const char *ns)
 }
 
 bool
-bookmark_read_item(struct arena *arena, const char *id, const struct xml *conference, struct bookmark *bookmark_r)
+bookmark_read_item(struct arena *arena, const char *id, const struct xml *conference,
+		   struct bookmark *bookmark_r)
 {
 	const struct xml *extensions;
 

@@ -1,12 +1,13 @@
 /*
- * feature/bookmarks.c -- bookmarks are items of one node (XEP-0402 1.2.0); the old document in private storage (XEP-0048 in
- * XEP-0049) is another view of them (5.3, as the account announces with #compat).
+ * feature/bookmarks.c -- bookmarks are items of one node (XEP-0402 1.2.0); the old document in private
+ * storage (XEP-0048 in XEP-0049) is another view of them (5.3, as the account announces with #compat).
  *
- * Asked for, the document is made of the items. Set, it is taken apart: what is new or different is published, what is missing is retracted,
- * what is the same is left alone; what an old client cannot know (extensions) stays. What is no bookmark of a room (URLs,
- * rooms without a valid address) is kept in private storage as it is, so that nothing a user wrote is lost.
- * Promises: the node is for its owner alone from then on (XEP-0411 5).
- * DIAGNOSTICS: more bookmarks than one answer takes: resource-constraint, and nothing is changed.
+ * Asked for, the document is made of the items. Set, it is taken apart: what is new or different is
+ * published, what is missing is retracted, what is the same is left alone; what an old client cannot know
+ * (extensions) stays. What is no bookmark of a room (URLs, rooms without a valid address) is kept in private
+ * storage as it is, so that nothing a user wrote is lost. Promises: the node is for its owner alone from then
+ * on (XEP-0411 5). DIAGNOSTICS: more bookmarks than one answer takes: resource-constraint, and nothing is
+ * changed.
  */
 #include "config.h"
 
@@ -62,7 +63,8 @@ rest_read(void *arg, bool failed, const struct item_row *rows, size_t count)
 	reading->then(reading);
 }
 
-/* False: some are too many to be read at once, and a document without them would, when it is set again, delete them. */
+/* False: some are too many to be read at once, and a document without them would, when it is set again,
+ * delete them. */
 static bool
 take_items(struct reading *reading, const struct item_row *rows, size_t count)
 {
@@ -74,7 +76,8 @@ take_items(struct reading *reading, const struct item_row *rows, size_t count)
 		if (rows[i].body == NULL)
 			return false;
 		payload = pubsub_payload(arena, rows[i].body, rows[i].len);
-		if (payload != NULL && bookmark_read_item(arena, rows[i].item, payload, &reading->items[reading->count]))
+		if (payload != NULL &&
+		    bookmark_read_item(arena, rows[i].item, payload, &reading->items[reading->count]))
 			reading->count++;
 	}
 	return true;
@@ -91,14 +94,15 @@ items_read(void *arg, bool failed, const struct item_row *rows, size_t count)
 		refuse(event, failed ? STANZA_INTERNAL_SERVER_ERROR : STANZA_RESOURCE_CONSTRAINT);
 		return;
 	}
-	read_items(router_store(event->router), event->target->node, PRIVATE_NODE, private_key(event->arena, storage), 1,
-		   rest_read, reading);
+	read_items(router_store(event->router), event->target->node, PRIVATE_NODE,
+		   private_key(event->arena, storage), 1, rest_read, reading);
 }
 
 static void
 read_all(struct event *event, void *arg)
 {
-	read_items(router_store(event->router), event->target->node, NS_BOOKMARKS, NULL, PUBSUB_ITEMS_MAX, items_read, arg);
+	read_items(router_store(event->router), event->target->node, NS_BOOKMARKS, NULL, PUBSUB_ITEMS_MAX,
+		   items_read, arg);
 }
 
 static enum verdict
@@ -120,7 +124,8 @@ show(struct reading *reading)
 	struct event *event = reading->event;
 	struct arena *arena = event->arena;
 	struct xml *result = event_result(event);
-	struct xml *storage = xml_add(arena, xml_add(arena, result, "query", NS_PRIVATE), "storage", NS_BOOKMARKS_OLD);
+	struct xml *storage =
+	    xml_add(arena, xml_add(arena, result, "query", NS_PRIVATE), "storage", NS_BOOKMARKS_OLD);
 
 	for (size_t i = 0; i < reading->count; i++)
 		bookmark_add_old(arena, storage, &reading->items[i]);
@@ -155,7 +160,8 @@ take_document(struct reading *reading, const struct xml *storage, struct bookmar
 	struct arena *arena = reading->event->arena;
 	size_t count = 0;
 
-	for (const struct xml *child = xml_first(storage); child != NULL; child = xml_next(child, NULL, NULL)) {
+	for (const struct xml *child = xml_first(storage); child != NULL;
+	     child = xml_next(child, NULL, NULL)) {
 		if (!bookmark_read_old(arena, child, &row[count]))
 			xml_append(rest, xml_copy(arena, child));
 		else if (find(row, count, row[count].room) == NULL)

@@ -1,5 +1,6 @@
 /*
- * feature/bookmarks.h -- bookmarks for clients that know only the old form (XEP-0402 5.3): one document in private storage.
+ * feature/bookmarks.h -- bookmarks for clients that know only the old form (XEP-0402 5.3): one document in
+ * private storage.
  */
 #ifndef RELAY_FEATURE_BOOKMARKS_H
 #define RELAY_FEATURE_BOOKMARKS_H

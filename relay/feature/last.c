@@ -1,9 +1,9 @@
 /*
- * feature/last.c -- when somebody was last here (XEP-0012 2.0), for those who may see their presence; and how long the relay has
- * been running.
+ * feature/last.c -- when somebody was last here (XEP-0012 2.0), for those who may see their presence; and how
+ * long the relay has been running.
  *
- * Noted when the last available session goes, with what it said then; after a crash of the relay the last login counts.
- * DIAGNOSTICS: who may not see the account's presence: forbidden (section 3).
+ * Noted when the last available session goes, with what it said then; after a crash of the relay the last
+ * login counts. DIAGNOSTICS: who may not see the account's presence: forbidden (section 3).
  */
 #include "config.h"
 
@@ -66,11 +66,13 @@ on_account(struct event *event, void *state)
 	(void)state;
 	if (account == NULL)
 		return event_reject(event, STANZA_SERVICE_UNAVAILABLE, NULL);
-	if (!account_is_self(account, &event->from) && (account_flags(account, &event->from) & ROSTER_FROM) == 0)
+	if (!account_is_self(account, &event->from) &&
+	    (account_flags(account, &event->from) & ROSTER_FROM) == 0)
 		return event_reject(event, STANZA_FORBIDDEN, NULL);
 	if (is_here(account, NULL))
 		return answer(event, 0, NULL);
-	return answer(event, event->time - (account->left != 0 ? account->left : account->created), account->left_status);
+	return answer(event, event->time - (account->left != 0 ? account->left : account->created),
+		      account->left_status);
 }
 
 /* No character cut in two. */

@@ -1,10 +1,10 @@
 /*
  * feature/private.c -- whatever XML a user's programs want kept for them alone (XEP-0049 1.2).
  *
- * One element a name and namespace, each an item of a hidden node. Bookmarks are kept elsewhere (bookmarks.c): the old
- * document is made of the new items when it is asked for, and taken apart when it is set.
- * DIAGNOSTICS: somebody else's: forbidden; nothing asked for: bad-request; a get of more than one, an element without a
- * namespace of its own: not-acceptable; more than KEYS_MOST: resource-constraint.
+ * One element a name and namespace, each an item of a hidden node. Bookmarks are kept elsewhere
+ * (bookmarks.c): the old document is made of the new items when it is asked for, and taken apart when it is
+ * set. DIAGNOSTICS: somebody else's: forbidden; nothing asked for: bad-request; a get of more than one, an
+ * element without a namespace of its own: not-acceptable; more than KEYS_MOST: resource-constraint.
  */
 #include "config.h"
 
@@ -123,7 +123,8 @@ names_read(void *arg, bool failed, const struct item_row *rows, size_t count)
 	for (const struct xml *at = xml_first(event->payload); at != NULL; at = xml_next(at, NULL, NULL))
 		fresh += !is_known(rows, count, private_key(event->arena, at));
 	if (count + fresh > KEYS_MOST) {
-		event_finish(event, event_reject(event, STANZA_RESOURCE_CONSTRAINT, "too many different elements"));
+		event_finish(event,
+			     event_reject(event, STANZA_RESOURCE_CONSTRAINT, "too many different elements"));
 		return;
 	}
 	for (const struct xml *at = xml_first(event->payload); at != NULL; at = xml_next(at, NULL, NULL)) {
@@ -153,13 +154,16 @@ set(struct event *event, void *state)
 	(void)state;
 	if (!is_own(event))
 		return event_reject(event, STANZA_FORBIDDEN, NULL);
-	for (const struct xml *at = xml_first(event->payload); at != NULL; at = xml_next(at, NULL, NULL), count++)
-		if (strcmp(at->ns, NS_PRIVATE) == 0 || strlen(at->name) + strlen(at->ns) >= PUBSUB_NODE_NAME_MAX)
+	for (const struct xml *at = xml_first(event->payload); at != NULL;
+	     at = xml_next(at, NULL, NULL), count++)
+		if (strcmp(at->ns, NS_PRIVATE) == 0 ||
+		    strlen(at->name) + strlen(at->ns) >= PUBSUB_NODE_NAME_MAX)
 			return event_reject(event, STANZA_NOT_ACCEPTABLE, NULL);
 	if (count == 0 || count > AT_ONCE_MOST)
 		return event_reject(event, STANZA_NOT_ACCEPTABLE, NULL);
 	if (bookmarks_is_old(xml_first(event->payload)))
-		return count == 1 ? bookmarks_set_old(event) : event_reject(event, STANZA_NOT_ACCEPTABLE, NULL);
+		return count == 1 ? bookmarks_set_old(event)
+				  : event_reject(event, STANZA_NOT_ACCEPTABLE, NULL);
 	event_when_first(event, look_for_names, NULL);
 	return LATER;
 }

@@ -1,10 +1,11 @@
 /*
- * feature/services.c -- where calls find their way out: STUN and TURN services with credentials for a while (XEP-0215 1.0.0).
+ * feature/services.c -- where calls find their way out: STUN and TURN services with credentials for a while
+ * (XEP-0215 1.0.0).
  *
- * The services are the configuration's. Credentials are what TURN servers with a shared secret take (coturn's use-auth-secret): the user
- * name is the time when they end and a name that tells the TURN server one user from another but not who they are; the password is
- * its HMAC-SHA-1 under the secret. Only this relay's own users get any.
- * DIAGNOSTICS: others: forbidden; credentials for a service that is not ours: item-not-found.
+ * The services are the configuration's. Credentials are what TURN servers with a shared secret take (coturn's
+ * use-auth-secret): the user name is the time when they end and a name that tells the TURN server one user
+ * from another but not who they are; the password is its HMAC-SHA-1 under the secret. Only this relay's own
+ * users get any. DIAGNOSTICS: others: forbidden; credentials for a service that is not ours: item-not-found.
  */
 #include "config.h"
 
@@ -35,7 +36,8 @@ name_of(struct event *event, char out[static 2 * NAME_LEN + 1])
 	uint8_t secret[32], mac[SHA256_LEN];
 
 	store_secret(router_store(event->router), "calls", secret);
-	digest_hmac(DIGEST_SHA256, secret, sizeof secret, event->sender->node, strlen(event->sender->node), mac);
+	digest_hmac(DIGEST_SHA256, secret, sizeof secret, event->sender->node, strlen(event->sender->node),
+		    mac);
 	hex_encode(out, mac, NAME_LEN);
 	cleanse(secret, sizeof secret);
 }
@@ -128,7 +130,8 @@ on_credentials(struct event *event, void *state)
 		return event_reject(event, STANZA_FORBIDDEN, NULL);
 	if (asked == NULL || xml_attr(asked, "host") == NULL || xml_attr(asked, "type") == NULL)
 		return event_reject(event, STANZA_BAD_REQUEST, NULL);
-	if (add_services(event, credentials, xml_attr(asked, "type"), xml_attr(asked, "host"), xml_attr(asked, "port")) == 0)
+	if (add_services(event, credentials, xml_attr(asked, "type"), xml_attr(asked, "host"),
+			 xml_attr(asked, "port")) == 0)
 		return event_reject(event, STANZA_ITEM_NOT_FOUND, NULL);
 	event_reply(event, result);
 	return HANDLED;

@@ -1,10 +1,11 @@
 /*
- * feature/vcard.c -- the old vCards (XEP-0054 1.3.0), their picture shared with the published one (XEP-0398 1.0.0).
+ * feature/vcard.c -- the old vCards (XEP-0054 1.3.0), their picture shared with the published one
+ * (XEP-0398 1.0.0).
  *
- * Kept as one item of a hidden node, without a picture that could be published; asked for, it shows the picture that the account
- * publishes to who may read that (6.2). The words of a vCard are for everybody, as section 5 says.
- * DIAGNOSTICS: somebody else's: forbidden to set; none there, no such account: service-unavailable (3.3), one's own:
- * item-not-found.
+ * Kept as one item of a hidden node, without a picture that could be published; asked for, it shows the
+ * picture that the account publishes to who may read that (6.2). The words of a vCard are for everybody, as
+ * section 5 says. DIAGNOSTICS: somebody else's: forbidden to set; none there, no such account:
+ * service-unavailable (3.3), one's own: item-not-found.
  */
 #include "config.h"
 
@@ -28,7 +29,7 @@
 
 struct showing {
 	struct event *event;
-	struct xml *vcard; /* NULL: none so far */
+	struct xml *vcard;  /* NULL: none so far */
 	const char *avatar; /* "SHA-1 type" */
 };
 
@@ -39,8 +40,10 @@ finish(struct showing *showing)
 	struct xml *result;
 
 	if (showing->vcard == NULL) {
-		event_finish(event, event_reject(event, event->target == event->sender ? STANZA_ITEM_NOT_FOUND
-										       : STANZA_SERVICE_UNAVAILABLE, NULL));
+		event_finish(event, event_reject(event,
+						 event->target == event->sender ? STANZA_ITEM_NOT_FOUND
+										: STANZA_SERVICE_UNAVAILABLE,
+						 NULL));
 		return;
 	}
 	result = event_result(event);
@@ -118,14 +121,16 @@ vcard_read(void *arg, bool failed, const struct item_row *rows, size_t count)
 	}
 	if (count > 0)
 		showing->vcard = pubsub_payload(event->arena, rows[0].body, rows[0].len);
-	if (event->target->avatar == NULL || !may_read(event, NS_AVATAR) || !may_read(event, NS_AVATAR_DATA)) {
+	if (event->target->avatar == NULL || !may_read(event, NS_AVATAR) ||
+	    !may_read(event, NS_AVATAR_DATA)) {
 		finish(showing);
 		return;
 	}
 	showing->avatar = arena_strdup(event->arena, event->target->avatar);
 	memcpy(id, showing->avatar, sizeof id - 1);
 	id[sizeof id - 1] = '\0';
-	read_items(router_store(event->router), event->target->node, NS_AVATAR_DATA, id, 1, photo_read, showing);
+	read_items(router_store(event->router), event->target->node, NS_AVATAR_DATA, id, 1, photo_read,
+		   showing);
 }
 
 static void
@@ -150,8 +155,9 @@ get(struct event *event, void *state)
 
 /* ---- set ---- */
 
-/* True: the vCard's picture is published, or (an empty PHOTO) that there is none. A vCard without one leaves the picture alone:
- * XEP-0398 3.2 speaks of photos that are there, and who writes a vCard anew need not know of the picture. */
+/* True: the vCard's picture is published, or (an empty PHOTO) that there is none. A vCard without one leaves
+ * the picture alone: XEP-0398 3.2 speaks of photos that are there, and who writes a vCard anew need not know
+ * of the picture. */
 static bool
 convert(struct event *event, const struct xml *vcard, bool *room_r)
 {
@@ -169,7 +175,8 @@ convert(struct event *event, const struct xml *vcard, bool *room_r)
 			*room_r = avatar_publish(event, NULL, NULL);
 		return true;
 	}
-	if (binval == NULL || !avatar_image_read(arena, binval, &image)) /* by reference, or none that we could show */
+	if (binval == NULL ||
+	    !avatar_image_read(arena, binval, &image)) /* by reference, or none that we could show */
 		return false;
 	if (event->target->avatar != NULL && strncmp(event->target->avatar, image.id, 2 * SHA1_LEN) == 0)
 		return true;

@@ -1,10 +1,12 @@
 /*
- * feature/words.c -- the relay's own address answers words, so that people with any app can ask where their messages are.
+ * feature/words.c -- the relay's own address answers words, so that people with any app can ask where their
+ * messages are.
  *
- * Only a chat or normal message with a body, of a local session, is answered, and only to that session: what is said here is
- * neither archived nor copied nor kept, and the answer is a message that nothing answers. Said is what waits for the account, and
- * what of the account waits for contacts who show it their presence: of others it would tell whether they are there (attack R8).
- * DIAGNOSTICS: more than WORDS_BURST questions at once, or more than one in WORDS_EACH ms in the long run: resource-constraint.
+ * Only a chat or normal message with a body, of a local session, is answered, and only to that session: what
+ * is said here is neither archived nor copied nor kept, and the answer is a message that nothing answers.
+ * Said is what waits for the account, and what of the account waits for contacts who show it their presence:
+ * of others it would tell whether they are there (attack R8). DIAGNOSTICS: more than WORDS_BURST questions at
+ * once, or more than one in WORDS_EACH ms in the long run: resource-constraint.
  */
 #include "config.h"
 
@@ -48,11 +50,13 @@ say(const struct question *question, const char *body)
 	struct xml *message;
 
 	random_id(id);
-	message = stanza_new(event->arena, "message", router_domain(event->router), xml_attr(event->stanza, "from"),
-			     xml_attr(event->stanza, "type"), id);
+	message = stanza_new(event->arena, "message", router_domain(event->router),
+			     xml_attr(event->stanza, "from"), xml_attr(event->stanza, "type"), id);
 	xml_add_leaf(event->arena, message, "body", NULL, body);
 	lang = arena_alloc(event->arena, sizeof *lang);
-	*lang = (struct xml_attr){ .next = message->attrs, .ns = NS_XML, .name = "lang", .value = question->text->tag };
+	*lang = (struct xml_attr){
+		.next = message->attrs, .ns = NS_XML, .name = "lang", .value = question->text->tag
+	};
 	message->attrs = lang;
 	xml_add(event->arena, message, "no-store", NS_HINTS);
 	event_reply(event, message);
@@ -87,7 +91,8 @@ add_held(struct buf *out, const struct words_text *text, const struct waiting_ro
 }
 
 static void
-add_sent(struct buf *out, const struct words_text *text, const char *host, const struct waiting_row *rows, size_t count)
+add_sent(struct buf *out, const struct words_text *text, const char *host, const struct waiting_row *rows,
+	 size_t count)
 {
 	char time[WHEN_LEN], address[256];
 	size_t lines = 0;
@@ -151,7 +156,8 @@ look(struct event *event, void *arg)
 	const char *contacts[CONTACTS_MOST];
 	size_t count = contacts_of(event, contacts);
 
-	read_waiting(router_store(event->router), event->sender->node, event->sender->jid, contacts, count, counted, arg);
+	read_waiting(router_store(event->router), event->sender->node, event->sender->jid, contacts, count,
+		     counted, arg);
 }
 
 /* ---- the question ---- */
@@ -185,7 +191,8 @@ on_message(struct event *event, void *state)
 		return event_reject(event, STANZA_RESOURCE_CONSTRAINT, NULL);
 	question = arena_alloc(event->arena, sizeof *question);
 	question->event = event;
-	if (words_read(event->arena, body, xml_attr_ns(event->stanza, "lang", NS_XML), &question->text) == WORD_STATUS) {
+	if (words_read(event->arena, body, xml_attr_ns(event->stanza, "lang", NS_XML), &question->text) ==
+	    WORD_STATUS) {
 		event_when_first(event, look, question);
 		return LATER;
 	}

@@ -1,6 +1,6 @@
 /*
- * account_block.c -- whom an account wants nothing from (XEP-0191), and when it was last here (XEP-0012): memory and
- * disk together. See account.h.
+ * account_block.c -- whom an account wants nothing from (XEP-0191), and when it was last here (XEP-0012):
+ * memory and disk together. See account.h.
  *
  * The list is a sorted array of texts: each stanza looks up at most four forms of one address in it.
  */
@@ -59,7 +59,8 @@ insert(struct account *account, const char *jid)
 	if (found)
 		return;
 	account->blocks = xrealloc(account->blocks, (account->block_count + 1) * sizeof *account->blocks);
-	memmove(&account->blocks[at + 1], &account->blocks[at], (account->block_count - at) * sizeof *account->blocks);
+	memmove(&account->blocks[at + 1], &account->blocks[at],
+		(account->block_count - at) * sizeof *account->blocks);
 	account->blocks[at] = xstrdup(jid);
 	account->block_count++;
 }
@@ -146,7 +147,8 @@ account_block_del(struct account *account, struct event *event, const char *jid)
 	event_add(event, &(struct op){ .kind = OP_UNBLOCK, .account = account->node, .peer = jid });
 	free(account->blocks[at]);
 	account->block_count--;
-	memmove(&account->blocks[at], &account->blocks[at + 1], (account->block_count - at) * sizeof *account->blocks);
+	memmove(&account->blocks[at], &account->blocks[at + 1],
+		(account->block_count - at) * sizeof *account->blocks);
 }
 
 void
@@ -154,7 +156,8 @@ account_left_set(struct account *account, int64_t time, const char *status)
 {
 	struct txn *txn = txn_new(account->router->store);
 
-	txn_add(txn, &(struct op){ .kind = OP_ACCOUNT_LEFT, .account = account->node, .time = time, .config = status });
+	txn_add(txn, &(struct op){
+			 .kind = OP_ACCOUNT_LEFT, .account = account->node, .time = time, .config = status });
 	txn_submit(&txn, NULL, NULL);
 	account->left = time;
 	free(account->left_status);

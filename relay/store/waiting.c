@@ -10,8 +10,9 @@ static enum db_result
 count_one(struct db *db, struct question *q, const char *mailbox, const char *sender)
 {
 	struct waiting_row *row = rows_add(&q->rows, sizeof *row);
-	struct stmt *stmt = sender == NULL ? db_ask(db, SQL_READ_WAITING_FOR, v_text(mailbox))
-					   : db_ask(db, SQL_READ_WAITING_FROM, v_text(mailbox), v_text(sender));
+	struct stmt *stmt = sender == NULL
+				? db_ask(db, SQL_READ_WAITING_FOR, v_text(mailbox))
+				: db_ask(db, SQL_READ_WAITING_FROM, v_text(mailbox), v_text(sender));
 	enum db_result result = db_next(db, stmt);
 
 	row->node = mailbox;

@@ -1,6 +1,6 @@
 /*
- * store/waiting.h -- how much waits in mailboxes, answered like the questions of read.h: for an account, and from it in the
- * mailboxes of others.
+ * store/waiting.h -- how much waits in mailboxes, answered like the questions of read.h: for an account, and
+ * from it in the mailboxes of others.
  *
  * Looks at each row of these mailboxes: for people who ask, not for each message.
  */
@@ -14,13 +14,13 @@
 struct store;
 
 struct waiting_row {
-	const char *node;   /* whose mailbox */
+	const char *node;      /* whose mailbox */
 	int64_t count, oldest; /* ms; 0: none */
 };
-/* The first row: all in the account's own mailbox. The others, in the order of `others`: what is from the account (bare JID
- * text `jid`) in theirs. */
+/* The first row: all in the account's own mailbox. The others, in the order of `others`: what is from the
+ * account (bare JID text `jid`) in theirs. */
 typedef void read_waiting_fn(void *arg, bool failed, const struct waiting_row *rows, size_t count);
-void read_waiting(struct store *store, const char *node, const char *jid, const char *const *others, size_t count,
-    read_waiting_fn *fn, void *arg);
+void read_waiting(struct store *store, const char *node, const char *jid, const char *const *others,
+		  size_t count, read_waiting_fn *fn, void *arg);
 
 #endif

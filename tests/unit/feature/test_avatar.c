@@ -71,7 +71,9 @@ metadata(void **state)
 	} row[] = {
 		{ "", NULL },
 		{ "<info id='" ABC "' type='image/png' bytes='3'/>", ABC " image/png" },
-		{ "<info id='" ABC "' type='image/jpeg' url='https://x/'/><info id='" ABC "' type='image/gif'/>", ABC " image/gif" },
+		{ "<info id='" ABC "' type='image/jpeg' url='https://x/'/><info id='" ABC
+		  "' type='image/gif'/>",
+		  ABC " image/gif" },
 		{ "<info id='" ABC "' url='https://x/'/>", NULL },
 		{ "<info id='" ABC "' type='x y'/>", ABC " image/png" },
 		{ "<info id='../../etc/passwd' type='image/png'/>", NULL },
@@ -83,8 +85,10 @@ metadata(void **state)
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
 		struct arena *arena = arena_new();
 		const char *got = avatar_of_metadata(
-		    arena, parsed(arena, arena_printf(arena, "<metadata xmlns='urn:xmpp:avatar:metadata'>%s</metadata>",
-						      row[i].infos)));
+		    arena,
+		    parsed(arena,
+			   arena_printf(arena, "<metadata xmlns='urn:xmpp:avatar:metadata'>%s</metadata>",
+					row[i].infos)));
 		if (row[i].avatar == NULL)
 			assert_null(got);
 		else
@@ -115,14 +119,16 @@ presence(void **state)
 			struct arena *arena = arena_new();
 			struct buf got = { 0 }, wanted = { 0 };
 			struct xml *node =
-			    parsed(arena, arena_printf(arena, "<presence xmlns='jabber:client'>%s</presence>", row[i].said));
+			    parsed(arena, arena_printf(arena, "<presence xmlns='jabber:client'>%s</presence>",
+						       row[i].said));
 
 			avatar_stamp(arena, node, with ? ABC " image/png" : NULL);
 			xmlout(&got, node, NULL);
-			xmlout(&wanted,
-			       parsed(arena, arena_printf(arena, "<presence xmlns='jabber:client'>%s</presence>",
-							  with ? row[i].with : row[i].without)),
-			       NULL);
+			xmlout(
+			    &wanted,
+			    parsed(arena, arena_printf(arena, "<presence xmlns='jabber:client'>%s</presence>",
+						       with ? row[i].with : row[i].without)),
+			    NULL);
 			assert_string_equal(got.data, wanted.data);
 			buf_free(&got);
 			buf_free(&wanted);

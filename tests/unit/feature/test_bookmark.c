@@ -45,11 +45,15 @@ static const struct {
 	{ "a@rooms.example", "<conference " NEW " autojoin='false'/>",
 	  "<conference jid='a@rooms.example' autojoin='false'/>" },
 	{ "a@rooms.example",
-	  "<conference " NEW " name='Un &amp; otro' autojoin='true'><nick>yo</nick><password>p</password></conference>",
-	  "<conference jid='a@rooms.example' name='Un &amp; otro' autojoin='true'><nick>yo</nick><password>p</password></conference>" },
+	  "<conference " NEW
+	  " name='Un &amp; otro' autojoin='true'><nick>yo</nick><password>p</password></conference>",
+	  "<conference jid='a@rooms.example' name='Un &amp; otro' "
+	  "autojoin='true'><nick>yo</nick><password>p</password></conference>" },
 	{ "a@rooms.example",
-	  "<conference " NEW " autojoin='false'><extensions><s xmlns='urn:x' a='1'/><t xmlns='urn:y'/></extensions></conference>",
-	  "<conference jid='a@rooms.example' autojoin='false'><s xmlns='urn:x' a='1'/><t xmlns='urn:y'/></conference>" },
+	  "<conference " NEW " autojoin='false'><extensions><s xmlns='urn:x' a='1'/><t "
+			     "xmlns='urn:y'/></extensions></conference>",
+	  "<conference jid='a@rooms.example' autojoin='false'><s xmlns='urn:x' a='1'/><t "
+	  "xmlns='urn:y'/></conference>" },
 };
 
 static void
@@ -60,8 +64,8 @@ both_forms(void **state)
 		struct arena *arena = arena_new();
 		struct bookmark bookmark;
 		struct xml *storage = xml_new(arena, "storage", "storage:bookmarks");
-		const char *wanted = written(arena, parsed(arena, arena_printf(arena, "<storage " OLD ">%s</storage>",
-									       forms[i].old)));
+		const char *wanted = written(
+		    arena, parsed(arena, arena_printf(arena, "<storage " OLD ">%s</storage>", forms[i].old)));
 
 		assert_true(bookmark_read_item(arena, forms[i].id, parsed(arena, forms[i].item), &bookmark));
 		bookmark_add_old(arena, storage, &bookmark);
@@ -82,7 +86,8 @@ no_bookmarks(void **state)
 
 	(void)state;
 	assert_false(bookmark_read_item(arena, "@", parsed(arena, forms[0].item), &bookmark));
-	assert_false(bookmark_read_item(arena, "a@rooms.example/nick", parsed(arena, forms[0].item), &bookmark));
+	assert_false(
+	    bookmark_read_item(arena, "a@rooms.example/nick", parsed(arena, forms[0].item), &bookmark));
 	assert_false(bookmark_read_item(arena, "a@rooms.example", parsed(arena, "<x " NEW "/>"), &bookmark));
 	assert_false(bookmark_read_old(arena, parsed(arena, "<url " OLD " url='http://x/'/>"), &bookmark));
 	assert_false(bookmark_read_old(arena, parsed(arena, "<conference " OLD "/>"), &bookmark));
@@ -108,10 +113,14 @@ sameness(void **state)
 		struct arena *arena = arena_new();
 		struct bookmark a, b;
 
-		assert_true(bookmark_read_item(arena, "A@rooms.example",
-					       parsed(arena, arena_printf(arena, "<conference " NEW " %s/>", row[i].a)), &a));
+		assert_true(bookmark_read_item(
+		    arena, "A@rooms.example",
+		    parsed(arena, arena_printf(arena, "<conference " NEW " %s/>", row[i].a)), &a));
 		assert_true(bookmark_read_old(
-		    arena, parsed(arena, arena_printf(arena, "<conference " OLD " jid='a@ROOMS.example' %s/>", row[i].b)), &b));
+		    arena,
+		    parsed(arena,
+			   arena_printf(arena, "<conference " OLD " jid='a@ROOMS.example' %s/>", row[i].b)),
+		    &b));
 		assert_int_equal(bookmark_same(arena, &a, &b), row[i].same);
 		assert_string_equal(a.id, "A@rooms.example");
 		arena_free(&arena);

@@ -1,4 +1,5 @@
-/* test_words.c -- words as people write them, and that every language says the same things with the same arguments. */
+/* test_words.c -- words as people write them, and that every language says the same things with the same
+ * arguments. */
 #include "config.h"
 
 #include "relay/feature/words_text.h"
@@ -40,7 +41,8 @@ reading(void **state)
 		{ "", NULL, "en", WORD_NONE },
 		{ "   ", "es", "es", WORD_NONE },
 		{ "status please", NULL, "en", WORD_NONE },
-		{ "statusstatusstatusstatusstatusstatusstatusstatusstatusstatusstatus", NULL, "en", WORD_NONE },
+		{ "statusstatusstatusstatusstatusstatusstatusstatusstatusstatusstatus", NULL, "en",
+		  WORD_NONE },
 		{ "x/y@z", "", "en", WORD_NONE },
 		{ "hola", "fr-", "fr", WORD_NONE },
 	};
@@ -75,8 +77,8 @@ languages(void **state)
 
 	(void)state;
 	for (const struct words_text *at = words_texts; at->tag != NULL; at++) {
-		const char *all[] = { at->held, at->none_held, at->sent, at->sent_to, at->sent_more, at->none_sent, at->untold,
-				      at->help, at->failed };
+		const char *all[] = { at->held,      at->none_held, at->sent, at->sent_to, at->sent_more,
+				      at->none_sent, at->untold,    at->help, at->failed };
 		for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 			assert_true(all[i] != NULL && *all[i] != '\0' && utf8_valid(all[i], strlen(all[i])));
 		assert_string_equal(conversions(arena, at->held), "%lld %s ");

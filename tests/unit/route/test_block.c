@@ -1,4 +1,5 @@
-/* test_block.c -- which addresses a block list catches (XEP-0191 5), and that a refused change leaves it as it was. */
+/* test_block.c -- which addresses a block list catches (XEP-0191 5), and that a refused change leaves it as
+ * it was. */
 #include "config.h"
 
 #include "tests/unit/route/world.h"
@@ -19,7 +20,8 @@ block(struct event *event, void *state)
 	(void)state;
 	account_block_add(event->target, event, xml_attr(event->payload, "jid"));
 	if (refuse)
-		event_add(event, &(struct op){ .kind = OP_ACCOUNT_NEW, .account = "ana", .time = 1, .keys = &keys });
+		event_add(event,
+			  &(struct op){ .kind = OP_ACCOUNT_NEW, .account = "ana", .time = 1, .keys = &keys });
 	event_reply_result(event);
 	return HANDLED;
 }
@@ -62,7 +64,8 @@ matching(void **state)
 		struct client *ana;
 
 		world_user(world, "ana");
-		world_apply(world, &(struct op){ .kind = OP_BLOCK, .account = "ana", .peer = row[i].blocked });
+		world_apply(world,
+			    &(struct op){ .kind = OP_BLOCK, .account = "ana", .peer = row[i].blocked });
 		ana = client_new(world, "ana", "a");
 		client_say(ana, "<iq type='get' id='p'><query xmlns='jabber:iq:roster'/></iq>");
 		if (account_blocks_text(account_resident(world->router, "ana"), row[i].who) != row[i].caught)
