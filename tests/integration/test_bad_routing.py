@@ -184,17 +184,19 @@ def test_forged_events():
 
 
 def test_every_access_model_for_everybody():
-    # R6: model x who, blocked left out (blocking is not there yet)
+    # R6: model x who
     owner, contact = pair()
     befriend(owner, contact)
-    removed, stranger, pending = (login(relay, relay.user()) for _ in range(3))
+    removed, stranger, pending, blocked = (login(relay, relay.user()) for _ in range(4))
     befriend(owner, removed)
     owner.send(f"<presence type='unsubscribed' to='{bare(removed.jid)}'/>")
     removed.presence(bare(owner.jid), "unsubscribed")
     pending.send(f"<presence type='subscribe' to='{bare(owner.jid)}'/>")
     owner.presence(bare(pending.jid), "subscribe")
-    who = {"owner": owner, "contact": contact, "removed": removed, "stranger": stranger, "pending": pending}
-    allowed = {"open": set(who), "presence": {"owner", "contact"}, "whitelist": {"owner"}}
+    befriend(owner, blocked)
+    owner.result("set", f"<block xmlns='urn:xmpp:blocking'><item jid='{bare(blocked.jid)}'/></block>")
+    who = {"owner": owner, "contact": contact, "removed": removed, "stranger": stranger, "pending": pending, "blocked": blocked}
+    allowed = {"open": set(who) - {"blocked"}, "presence": {"owner", "contact"}, "whitelist": {"owner"}}
     for model, may in allowed.items():
         node = f"urn:example:{model}"
         owner.result("set", f"<pubsub {PS}><publish node='{node}'><item id='i'><t xmlns='urn:t'>secret</t></item></publish>"

@@ -173,6 +173,50 @@ def test_the_unit_is_shut_in():
     equal(complaints, [])
 
 
+def expanded(names):
+    """The system calls of a value of SystemCallFilter=."""
+    calls = set()
+    for name in names:
+        if not name.startswith("@"):
+            calls.add(name)
+            continue
+        out = tool("systemd-analyze", "syscall-filter", "--no-pager", name)
+        calls |= expanded([line.strip() for line in out.splitlines()[1:] if line.strip() and not line.strip().startswith("#")])
+    return calls
+
+
+def test_the_unit_allows_what_the_relay_does():
+    """Every system call of a relay's life, from start to stop, is in the unit's filter (but for SQLite's fchown as root, which may fail)."""
+    if not shutil.which("systemd-analyze") or not shutil.which("strace") or SANITIZED:
+        skip("needs systemd-analyze and strace, and no sanitizers")
+    allowed = set()
+    for line in (SRC / "relay/systemd/lazod.service.in").read_text().splitlines():
+        if line.startswith("SystemCallFilter=~"):
+            allowed -= expanded(line.partition("~")[2].split())
+        elif line.startswith("SystemCallFilter="):
+            allowed |= expanded(line.partition("=")[2].split())
+    check("read" in allowed and "mount" not in allowed and "reboot" not in allowed, "the filter is read")
+    trace = scratch() / "calls"
+    service = Relay(authority=relay.authority, wrap=["strace", "-D", "-f", "-o", trace], metrics='"127.0.0.1:0"')
+    a, away = login(service, service.user(), timeout=60), service.user()
+    a.send(f"<message to='{away}' type='chat' id='m'><body>x</body></message>")
+    a.barrier(60)
+    login(service, away, timeout=60).close()
+    with socket.create_connection(("127.0.0.1", service.ports["metrics"])) as sock:
+        sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        while sock.recv(65536):
+            pass
+    service.ctl("status")
+    service.reload()
+    a.barrier(60)
+    a.close()
+    service.stop()
+    eventually(lambda: "+++ exited with 0 +++" in trace.read_text(errors="replace"), 10, "the trace is whole")
+    made = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(errors="replace"), re.M))
+    check(len(made) > 40 and "seccomp" in made | {"seccomp" if "HAVE_SECCOMP 1" not in (BUILD / "config.h").read_text() else ""}, f"{made}")
+    equal(made - allowed - {"fchown"}, set(), "calls that the unit refuses")
+
+
 def test_no_memory_in_a_core_file():
     process = f"/proc/{relay.process.pid}"
     with open(f"{process}/limits", encoding="ascii") as f:
