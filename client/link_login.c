@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "client/clock.h"
-#include "client/link_offer.h"
 #include "client/link_register.h"
 #include "proto/arena.h"
 #include "proto/error.h"
@@ -25,6 +24,7 @@ enum {
 	TLS_MS = 15000,
 	STEP_MS = 20000, /* any one answer of the negotiation */
 	REGISTER_MS = 40000,
+	MECHANISMS_MAX = 32,
 	SASL_ROUNDS_MAX = 8,
 };
 
@@ -163,8 +163,8 @@ start_tls(struct stream *stream)
 /* -- SASL -------------------------------------------------------------------------------------------------- */
 
 /* RFC 6120 6.5. */
-bool
-stream_sasl_failure(struct stream *stream, struct arena *arena, const struct xml *failure)
+static bool
+sasl_failure(struct stream *stream, struct arena *arena, const struct xml *failure)
 {
 	static const struct {
 		const char *name;
@@ -175,7 +175,7 @@ stream_sasl_failure(struct stream *stream, struct arena *arena, const struct xml
 		{ "mechanism-too-weak", FAULT_MECHANISM },  { "invalid-mechanism", FAULT_MECHANISM },
 		{ "encryption-required", FAULT_MECHANISM }, { "invalid-authzid", FAULT_PASSWORD },
 	};
-	const char *text = xml_child_text(arena, failure, "text", NULL);
+	const char *text = xml_child_text(arena, failure, "text", NS_SASL);
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (xml_find(failure, known[i].name, NS_SASL) != NULL)
@@ -226,7 +226,7 @@ sasl_turn(struct stream *stream, struct sasl *sasl)
 		if (sasl_succeed(sasl, xml_text(arena, element)))
 			turn = SASL_TURN_DONE;
 	} else if (xml_is(element, "failure", NS_SASL)) {
-		stream_sasl_failure(stream, arena, element);
+		sasl_failure(stream, arena, element);
 	} else {
 		trouble_set(stream->trouble, FAULT_PROTOCOL, "<%.40s/> during the login", element->name);
 	}
@@ -234,32 +234,23 @@ sasl_turn(struct stream *stream, struct sasl *sasl)
 	return turn;
 }
 
-struct sasl *
-stream_new_sasl(struct stream *stream, const struct offer *offer)
+static bool
+authenticate(struct stream *stream, struct arena *arena, const struct xml *features)
 {
 	const struct stream_config *config = stream->config;
 	struct sasl_config how = { .user = config->user, .password = config->password, .kept = config->kept,
-		.least = config->least, .offer = offer->text, .plain = config->plain };
-
-	return sasl_new(&how, offer->mechanisms, offer->count, stream->trouble);
-}
-
-void
-stream_keep_sasl(struct stream *stream, const struct sasl *sasl, bool done)
-{
-	if (!done)
-		return;
-	stream->mechanism = sasl_mechanism(sasl);
-	stream->keeps = sasl_keep(sasl, &stream->secret);
-}
-
-static bool
-authenticate(struct stream *stream, const struct offer *offer)
-{
+		.least = config->least, .plain = config->plain };
+	const struct xml *list = xml_find(features, "mechanisms", NS_SASL);
+	const char *offered[MECHANISMS_MAX];
+	size_t count = 0;
 	enum sasl_turn turn = SASL_TURN_AGAIN;
-	struct sasl *sasl = stream_new_sasl(stream, offer);
+	struct sasl *sasl;
 	char *first;
 
+	for (const struct xml *at = list != NULL ? xml_find(list, "mechanism", NS_SASL) : NULL;
+	     at != NULL && count < MECHANISMS_MAX; at = xml_next(at, "mechanism", NS_SASL))
+		offered[count++] = xml_text(arena, at);
+	sasl = sasl_new(&how, offered, count, stream->trouble);
 	if (sasl == NULL)
 		return false;
 	stream_step(stream, "login");
@@ -272,32 +263,26 @@ authenticate(struct stream *stream, const struct offer *offer)
 		turn = sasl_turn(stream, sasl);
 	if (turn == SASL_TURN_AGAIN)
 		trouble_set(stream->trouble, FAULT_PROTOCOL, "a login without end");
-	stream_keep_sasl(stream, sasl, turn == SASL_TURN_DONE);
+	if (turn == SASL_TURN_DONE) {
+		stream->mechanism = sasl_mechanism(sasl);
+		stream->keeps = sasl_keep(sasl, &stream->secret);
+	}
 	sasl_free(&sasl);
 	return turn == SASL_TURN_DONE;
 }
 
-/* *bound_r: everything was done at once. */
 static bool
-log_in(struct stream *stream, bool *bound_r)
+log_in(struct stream *stream)
 {
 	const struct stream_config *config = stream->config;
 	struct arena *arena;
 	struct xml *features = open_and_expect_features(stream, &arena);
 	bool fine = features != NULL;
-	struct offer offer;
 
-	*bound_r = false;
-	if (fine)
-		offer_read(arena, features, &offer);
 	if (fine && config->enroll)
 		fine = register_account(stream->link, config->domain, config->user, config->password, config->token,
 		    now_mono() + REGISTER_MS, stream->trouble);
-	*bound_r = fine && offer.at_once;
-	if (*bound_r)
-		fine = stream_log_in_at_once(stream, &offer) == ONCE_DONE;
-	else
-		fine = fine && !config->give_back && authenticate(stream, &offer);
+	fine = fine && authenticate(stream, arena, features);
 	arena_free(&arena);
 	return fine;
 }
@@ -319,32 +304,28 @@ take_bound(struct stream *stream, struct arena *arena, const struct xml *iq)
 {
 	const struct xml *bind = xml_find(iq, "bind", NS_BIND);
 	const char *jid = bind != NULL ? xml_child_text(arena, bind, "jid", NS_BIND) : NULL;
+	size_t user = strlen(stream->config->user), domain = strlen(stream->config->domain);
 
 	if (iq_type(iq) != IQ_RESULT || jid == NULL)
 		return bind_failed(stream, iq);
-	return stream_take_address(stream, jid);
-}
-
-bool
-stream_take_address(struct stream *stream, const char *jid)
-{
-	size_t user = strlen(stream->config->user), domain = strlen(stream->config->domain);
-
-	if (jid == NULL || strncmp(jid, stream->config->user, user) != 0 || jid[user] != '@' ||
+	if (strncmp(jid, stream->config->user, user) != 0 || jid[user] != '@' ||
 	    strncmp(jid + user + 1, stream->config->domain, domain) != 0 || jid[user + 1 + domain] != '/')
-		return trouble_set(stream->trouble, FAULT_PROTOCOL, "bound as %.200s", jid != NULL ? jid : "nobody");
+		return trouble_set(stream->trouble, FAULT_PROTOCOL, "bound as %.200s", jid);
 	stream->jid = xstrdup(jid);
 	return true;
 }
 
-bool
-stream_bind(struct stream *stream)
+static bool
+bind_resource(struct stream *stream)
 {
-	struct arena *arena = arena_new(), *answer_arena;
-	struct xml *iq, *answer, *bind;
+	struct arena *arena, *answer_arena;
+	struct xml *features = open_and_expect_features(stream, &arena), *iq, *answer, *bind;
 	char id[ID_LEN + 1];
 	bool fine;
 
+	if (features == NULL)
+		return false;
+	stream->offers_sm = xml_find(features, "sm", NS_SM) != NULL;
 	stream_step(stream, "bind");
 	random_id(id);
 	iq = stanza_new(arena, "iq", NULL, NULL, "set", id);
@@ -359,23 +340,8 @@ stream_bind(struct stream *stream)
 	return fine;
 }
 
-static bool
-bind_behind_login(struct stream *stream)
-{
-	struct arena *arena;
-	struct xml *features = open_and_expect_features(stream, &arena);
-
-	if (features == NULL)
-		return false;
-	stream->offers_sm = xml_find(features, "sm", NS_SM) != NULL;
-	arena_free(&arena);
-	return stream_bind(stream);
-}
-
 bool
 stream_negotiate(struct stream *stream, bool direct)
 {
-	bool bound;
-
-	return (direct || start_tls(stream)) && log_in(stream, &bound) && (bound || bind_behind_login(stream));
+	return (direct || start_tls(stream)) && log_in(stream) && bind_resource(stream);
 }

@@ -86,7 +86,7 @@ answered(const struct question *question)
 
 /* Which kinds the domain has taken away by "."; targets are added to `list`. Returns how many there are then. */
 static size_t
-take_srv(const struct question *question, bool direct, struct target *list, size_t count, bool *none_r)
+take_srv(const struct question *question, bool direct, struct srv *list, size_t count, bool *none_r)
 {
 	const struct ub_result *result = question->result;
 
@@ -94,9 +94,9 @@ take_srv(const struct question *question, bool direct, struct target *list, size
 	if (result == NULL || !result->havedata)
 		return count;
 	for (int i = 0; result->data[i] != NULL && i < RESOLVE_TARGETS_MAX; i++) {
-		struct target target;
+		struct srv target;
 
-		if (!resolve_srv((const uint8_t *)result->data[i], (size_t)result->len[i], direct, &target))
+		if (!srv_parse((const uint8_t *)result->data[i], (size_t)result->len[i], direct, &target))
 			continue;
 		if (target.host[0] == '\0')
 			*none_r = true;
@@ -108,7 +108,7 @@ take_srv(const struct question *question, bool direct, struct target *list, size
 
 /* The targets of a domain into `list` (of 2 * RESOLVE_TARGETS_MAX). 0: the trouble says why. */
 static size_t
-find_targets(struct ub_ctx *ctx, const char *domain, int64_t deadline, struct target *list, struct trouble *trouble)
+find_targets(struct ub_ctx *ctx, const char *domain, int64_t deadline, struct srv *list, struct trouble *trouble)
 {
 	struct question questions[2];
 	char *direct = xasprintf("_xmpps-client._tcp.%s", domain), *starttls = xasprintf("_xmpp-client._tcp.%s", domain);
@@ -125,11 +125,11 @@ find_targets(struct ub_ctx *ctx, const char *domain, int64_t deadline, struct ta
 	free(direct);
 	free(starttls);
 	if (count > 0) {
-		resolve_order(list, count, random_below);
+		srv_order(list, count, random_below);
 	} else if (none[0] || none[1]) {
 		trouble_set(trouble, FAULT_NO_SERVICE, "SRV target . of %s", domain);
 	} else {
-		list[0] = (struct target){ .port = PORT_STARTTLS };
+		list[0] = (struct srv){ .port = PORT_STARTTLS };
 		resolve_host(&list[0], domain, strlen(domain));
 		count = 1;
 	}
@@ -137,7 +137,7 @@ find_targets(struct ub_ctx *ctx, const char *domain, int64_t deadline, struct ta
 }
 
 static size_t
-add_endpoint(struct endpoint *list, size_t count, const struct target *target, int family, const void *raw)
+add_endpoint(struct endpoint *list, size_t count, const struct srv *target, int family, const void *raw)
 {
 	struct endpoint *end = &list[count];
 
@@ -150,7 +150,7 @@ add_endpoint(struct endpoint *list, size_t count, const struct target *target, i
 
 /* A numeric host needs no asking. */
 static size_t
-add_literal(struct endpoint *list, size_t count, const struct target *target)
+add_literal(struct endpoint *list, size_t count, const struct srv *target)
 {
 	uint8_t raw[16];
 
@@ -175,7 +175,7 @@ usable(const struct question *question, int len)
 
 /* Both families of one target, by turns, IPv6 first. *known_r: the name server answered at all. */
 static size_t
-add_target(struct ub_ctx *ctx, const struct target *target, int64_t deadline, struct endpoint *list, size_t count,
+add_target(struct ub_ctx *ctx, const struct srv *target, int64_t deadline, struct endpoint *list, size_t count,
     bool *known_r)
 {
 	struct question six_four[2];
@@ -213,7 +213,7 @@ open_resolver(void)
 
 /* What is asked for first: the --server, else the domain; in its A-form. */
 static void
-first_target(const char *domain, const char *server, struct target *target)
+first_target(const char *domain, const char *server, struct srv *target)
 {
 	char ascii[JID_PART_MAX + 1];
 	bool literal = server == NULL && domain[0] == '[';
@@ -230,7 +230,7 @@ size_t
 resolve_find(const char *domain, const char *server, int64_t deadline, struct endpoint list[static RESOLVE_MAX],
     struct trouble *trouble)
 {
-	struct target targets[2 * RESOLVE_TARGETS_MAX] = { 0 }, first = { 0 };
+	struct srv targets[2 * RESOLVE_TARGETS_MAX] = { 0 }, first = { 0 };
 	struct ub_ctx *ctx;
 	size_t count = 0, found = 1;
 	bool known = false;

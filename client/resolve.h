@@ -13,16 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "client/fault.h"
+#include "proto/srv.h"
 
-enum { RESOLVE_HOST_MAX = 255, RESOLVE_ADDRESS_LEN = 46, RESOLVE_TARGETS_MAX = 16, RESOLVE_MAX = 48 };
-
-struct target {
-	char host[RESOLVE_HOST_MAX + 1];
-	uint16_t port;
-	bool direct; /* TLS from the first byte */
-	uint16_t priority;
-	uint16_t weight;
-};
+enum { RESOLVE_ADDRESS_LEN = 46, RESOLVE_TARGETS_MAX = 16, RESOLVE_MAX = 48 };
 
 struct endpoint {
 	char address[RESOLVE_ADDRESS_LEN]; /* numeric */
@@ -33,10 +26,10 @@ struct endpoint {
 };
 
 /* `server` is [xmpp://|xmpps://]HOST[:PORT], IPv6 in [], default ports 5222 and 5223. False: not that. */
-bool resolve_server(const char *server, struct target *target_r);
+bool resolve_server(const char *server, struct srv *target_r);
 
 /* The name into the target. False: too long, or no name at all. */
-bool resolve_host(struct target *target, const char *host, size_t len);
+bool resolve_host(struct srv *target, const char *host, size_t len);
 
 /* At most RESOLVE_MAX endpoints into `list`. 0: the trouble says why. `server` NULL: by `domain`. */
 size_t resolve_find(const char *domain, const char *server, int64_t deadline, struct endpoint list[static RESOLVE_MAX],
@@ -45,10 +38,5 @@ size_t resolve_find(const char *domain, const char *server, int64_t deadline, st
 /* The first untried endpoint that takes a TCP connection; those that refused or came before it are marked tried when they
  * failed. Returns its index, or -1. The probing connection is closed again. */
 int resolve_race(struct endpoint *list, size_t count, int64_t deadline);
-
-/* Pure, for tests. Sort by priority and, within one, draw by weight; `random` gives numbers below its argument. */
-void resolve_order(struct target *list, size_t count, uint32_t (*random)(uint32_t below));
-/* One SRV record's data. False: not legal. A target "." gives an empty host. */
-bool resolve_srv(const uint8_t *data, size_t len, bool direct, struct target *target_r);
 
 #endif

@@ -18,7 +18,7 @@ static int
 check(struct app *app, const struct args *args, struct sync_settings *settings)
 {
 	const char *server = args_value(args, "server"), *ca = args_value(args, "ca"), *pin = args_value(args, "pin");
-	struct target target;
+	struct srv target;
 	uint8_t raw[SHA256_LEN];
 	char *real;
 

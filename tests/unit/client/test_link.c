@@ -47,7 +47,7 @@ test_server_option(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct target target;
+		struct srv target;
 
 		assert_int_equal(resolve_server(cases[i].text, &target), cases[i].fine);
 		if (!cases[i].fine)
@@ -63,21 +63,21 @@ test_srv_record(void **state)
 {
 	static const uint8_t good[] = "\0\5\0\12\024\146\4xmpp\4casa\4test";  /* 5 10 5222 xmpp.casa.test. */
 	static const uint8_t none[] = { 0, 0, 0, 0, 0, 0, 0 };
-	struct target target;
+	struct srv target;
 
 	(void)state;
-	assert_true(resolve_srv(good, sizeof(good), true, &target));
+	assert_true(srv_parse(good, sizeof(good), true, &target));
 	assert_string_equal(target.host, "xmpp.casa.test");
 	assert_int_equal(target.priority, 5);
 	assert_int_equal(target.weight, 10);
 	assert_int_equal(target.port, 5222);
 	assert_true(target.direct);
-	assert_true(resolve_srv(none, sizeof(none), false, &target));
+	assert_true(srv_parse(none, sizeof(none), false, &target));
 	assert_string_equal(target.host, "");
 	for (size_t len = 0; len < sizeof(good); len++)
-		assert_false(resolve_srv(good, len, true, &target));
-	assert_false(resolve_srv((const uint8_t *)"\0\0\0\0\0\1\3a.b", 11, false, &target)); /* a dot inside a label */
-	assert_false(resolve_srv((const uint8_t *)"\0\0\0\0\0\0\1a", 9, false, &target));    /* port 0 */
+		assert_false(srv_parse(good, len, true, &target));
+	assert_false(srv_parse((const uint8_t *)"\0\0\0\0\0\1\3a.b", 11, false, &target)); /* a dot inside a label */
+	assert_false(srv_parse((const uint8_t *)"\0\0\0\0\0\0\1a", 9, false, &target));    /* port 0 */
 }
 
 static uint32_t state_of_random = 1;
@@ -96,14 +96,14 @@ test_order_by_priority_and_weight(void **state)
 
 	(void)state;
 	for (int i = 0; i < 4000; i++) {
-		struct target list[] = {
+		struct srv list[] = {
 			{ .host = "last", .priority = 20, .weight = 100 },
 			{ .host = "heavy", .priority = 10, .weight = 3, .direct = true },
 			{ .host = "light", .priority = 10, .weight = 1 },
 			{ .host = "first", .priority = 0, .weight = 0 },
 		};
 
-		resolve_order(list, 4, pseudo);
+		srv_order(list, 4, pseudo);
 		assert_string_equal(list[0].host, "first");
 		assert_string_equal(list[3].host, "last");
 		heavy += strcmp(list[1].host, "heavy") == 0;
