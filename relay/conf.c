@@ -76,7 +76,7 @@ static const struct word words[] = {
 	{ NULL, "metrics", STRING, AT(metrics), "", 0, 0, NULL,
 	    "Where numbers for Prometheus are told, as a loopback address with a port or the path of a socket. Default: nowhere.", true },
 	{ NULL, "resolver", LIST, AT(resolver), "[]", 0, 0, NULL,
-	    "DNS servers to ask, as address:port; DNSSEC is off when set. Default: the system's." },
+	    "DNS servers to ask, as address:port. Default: the system's." },
 	{ NULL, "sandbox", BOOL, AT(sandbox), "true", 0, 0, NULL,
 	    "Once started, have the kernel refuse what a relay has no use for, such as running programs. For programs that look inside"
 	    " a running relay it may have to be off. Looked at when the relay starts." },

@@ -31,6 +31,7 @@
 #include "relay/net/loop.h"
 #include "relay/net/tls.h"
 #include "relay/notify.h"
+#include "relay/peer/peers.h"
 #include "relay/route/feature.h"
 #include "relay/route/router.h"
 #include "relay/sandbox.h"
@@ -43,6 +44,7 @@ struct port { /* one address of `listen` */
 	struct relay *relay;
 	struct listener *listener;
 	bool direct;
+	bool server; /* for other relays */
 };
 
 struct relay {
@@ -50,6 +52,7 @@ struct relay {
 	struct loop *loop;
 	struct store *store;
 	struct router *router;
+	struct peers *peers;
 	struct control *control;
 	struct metrics *metrics; /* NULL: not wanted */
 	int64_t started;
@@ -78,13 +81,17 @@ connection_new(void *arg, int fd, const char *peer)
 	struct port *port = arg;
 
 	(void)peer;
-	stream_accept(&port->relay->host, fd, port->direct, connection_gone, port);
+	if (port->server)
+		peers_accept(port->relay->peers, fd, port->direct, connection_gone, port);
+	else
+		stream_accept(&port->relay->host, fd, port->direct, connection_gone, port);
 }
 
 /* What this word of `listen` says, or the sockets of that name that the service manager opened instead. */
 static bool
-listen_on(struct relay *relay, const char *word, const struct conf_list *list, bool direct, char **error_r)
+listen_on(struct relay *relay, const char *word, const struct conf_list *list, char **error_r)
 {
+	bool direct = strstr(word, "_tls") != NULL, server = strncmp(word, "server", 6) == 0;
 	size_t passed = 0, i = 0;
 
 	while (inherited_socket(word, passed) >= 0)
@@ -92,7 +99,7 @@ listen_on(struct relay *relay, const char *word, const struct conf_list *list, b
 	for (; i < (passed > 0 ? passed : list->count); i++) {
 		struct port *port = &relay->ports[relay->port_count];
 
-		*port = (struct port){ .relay = relay, .direct = direct };
+		*port = (struct port){ .relay = relay, .direct = direct, .server = server };
 		port->listener = passed > 0 ? listener_adopt(relay->loop, inherited_socket(word, i), relay->crowd,
 						  connection_new, port) :
 					      listener_new(relay->loop, list->items[i], relay->crowd, connection_new,
@@ -107,16 +114,20 @@ listen_on(struct relay *relay, const char *word, const struct conf_list *list, b
 static bool
 listen_all(struct relay *relay, char **error_r)
 {
-	static const char *const words[] = { "client", "client_tls", NULL };
+	static const char *const words[] = { "client", "client_tls", "server", "server_tls", NULL };
 	const struct conf *conf = relay->conf;
+	const struct conf_list *const lists[] = { &conf->listen_client, &conf->listen_client_tls, &conf->listen_server,
+		&conf->listen_server_tls };
+	size_t most = inherited_count() + 1;
 
 	*error_r = inherited_fault(words);
-	if (*error_r != NULL)
-		return false;
-	relay->ports = xcalloc(conf->listen_client.count + conf->listen_client_tls.count + inherited_count() + 1,
-	    sizeof *relay->ports);
-	return listen_on(relay, words[0], &conf->listen_client, false, error_r) &&
-	       listen_on(relay, words[1], &conf->listen_client_tls, true, error_r);
+	for (size_t i = 0; words[i] != NULL; i++)
+		most += lists[i]->count;
+	relay->ports = xcalloc(most, sizeof *relay->ports);
+	for (size_t i = 0; words[i] != NULL && *error_r == NULL; i++)
+		if (!listen_on(relay, words[i], lists[i], error_r))
+			return false;
+	return *error_r == NULL;
 }
 
 /* What may change while running, put where the floors look for it. */
@@ -171,6 +182,7 @@ struct relay *
 relay_new(struct conf *conf, char **error_r, int *exit_r)
 {
 	struct relay *relay = xcalloc(1, sizeof *relay);
+	struct tls *tls = NULL; /* for streams with other relays */
 
 	relay->conf = conf;
 	relay->started = now_wall();
@@ -181,6 +193,9 @@ relay_new(struct conf *conf, char **error_r, int *exit_r)
 	relay->host.tls = tls_load(conf->certificate, conf->key, error_r);
 	if (relay->host.tls == NULL || !conf_calls_load(conf, error_r))
 		goto failed;
+	tls = tls_load_peer(conf->certificate, conf->key, conf->trust.items, conf->trust.count, error_r);
+	if (tls == NULL)
+		goto failed;
 	*exit_r = EX_CANTCREAT;
 	relay->store = store_open(conf->data, relay->loop, error_r);
 	if (relay->store == NULL) {
@@ -188,6 +203,7 @@ relay_new(struct conf *conf, char **error_r, int *exit_r)
 		goto failed;
 	}
 	relay->router = router_new(relay->loop, relay->store, conf, feature_table);
+	relay->peers = peers_new(relay->loop, relay->router, conf, tls);
 	relay->host.loop = relay->loop;
 	relay->host.store = relay->store;
 	relay->host.domain = conf->host;
@@ -204,19 +220,21 @@ relay_new(struct conf *conf, char **error_r, int *exit_r)
 	if (!open_metrics(relay, error_r, exit_r))
 		goto failed;
 	warn_of_expiry(relay->host.tls);
+	tls_unref(&tls);
 	return relay;
 failed:
+	tls_unref(&tls);
 	relay_free(&relay);
 	return NULL;
 }
 
 static void
-add_ports(const struct relay *relay, struct buf *line, const char *name, bool direct)
+add_ports(const struct relay *relay, struct buf *line, const char *name, bool server, bool direct)
 {
 	bool first = true;
 
 	for (size_t i = 0; i < relay->port_count; i++) {
-		if (relay->ports[i].direct != direct)
+		if (relay->ports[i].direct != direct || relay->ports[i].server != server)
 			continue;
 		buf_printf(line, first ? " %s=%s" : ",%.0s%s", name, listener_address(relay->ports[i].listener));
 		first = false;
@@ -246,8 +264,10 @@ say_ready(const struct relay *relay)
 	struct buf line = { 0 };
 
 	buf_printf(&line, "lazod: %s", relay->conf->host);
-	add_ports(relay, &line, "client", false);
-	add_ports(relay, &line, "client_tls", true);
+	add_ports(relay, &line, "client", false, false);
+	add_ports(relay, &line, "client_tls", false, true);
+	add_ports(relay, &line, "server", true, false);
+	add_ports(relay, &line, "server_tls", true, true);
 	if (relay->metrics != NULL)
 		buf_printf(&line, " metrics=%s", metrics_address(relay->metrics));
 	buf_adds(&line, " ready");
@@ -279,7 +299,7 @@ begin_watchdog(struct relay *relay)
 }
 
 static void
-reload_words(struct relay *relay, struct conf *next)
+reload_words(struct relay *relay, struct conf *next, struct tls *peer_tls)
 {
 	char *fixed = conf_fixed_differences(relay->conf, next);
 
@@ -289,6 +309,7 @@ reload_words(struct relay *relay, struct conf *next)
 	}
 	free(fixed);
 	router_set_conf(relay->router, next);
+	peers_set(relay->peers, next, peer_tls);
 	relay->host.domain = next->host;
 	conf_free(&relay->conf);
 	relay->conf = next;
@@ -301,23 +322,28 @@ read_again(struct relay *relay)
 {
 	char *error = NULL;
 	struct conf *next = conf_load(relay->conf->path, &error);
-	struct tls *tls;
+	struct tls *tls = NULL, *peer_tls = NULL;
 
 	if (next == NULL) {
 		log_error(NULL, "configuration kept as it was: %s", error);
 		free(error);
 		return;
 	}
-	tls = conf_calls_load(next, &error) ? tls_load(next->certificate, next->key, &error) : NULL;
-	if (tls == NULL) {
+	if (conf_calls_load(next, &error))
+		tls = tls_load(next->certificate, next->key, &error);
+	if (tls != NULL)
+		peer_tls = tls_load_peer(next->certificate, next->key, next->trust.items, next->trust.count, &error);
+	if (peer_tls == NULL) {
 		log_error(NULL, "certificate and configuration kept as they were: %s", error);
 		free(error);
+		tls_unref(&tls);
 		conf_free(&next);
 		return;
 	}
 	tls_unref(&relay->host.tls);
 	relay->host.tls = tls;
-	reload_words(relay, next);
+	reload_words(relay, next, peer_tls);
+	tls_unref(&peer_tls);
 	warn_of_expiry(tls);
 	log_info(NULL, "reloaded %s", relay->conf->path);
 }
@@ -339,6 +365,15 @@ stopped(void *arg)
 	loop_stop(relay->loop);
 }
 
+/* The clients are gone, and those elsewhere who saw them have been told. */
+static void
+clients_stopped(void *arg)
+{
+	struct relay *relay = arg;
+
+	peers_shutdown(relay->peers, stopped, relay);
+}
+
 static void
 stop(void *arg)
 {
@@ -349,7 +384,7 @@ stop(void *arg)
 	relay->stopping = true;
 	notify("STOPPING=1");
 	log_info(NULL, "stopping");
-	stream_host_shutdown(&relay->host, stopped, relay);
+	stream_host_shutdown(&relay->host, clients_stopped, relay);
 }
 
 void
@@ -374,11 +409,12 @@ relay_free(struct relay **relay_p)
 	metrics_free(&relay->metrics);
 	for (size_t i = 0; i < relay->port_count; i++)
 		listener_free(&relay->ports[i].listener);
-	stream_host_free(&relay->host); /* the last connections leave the crowd */
-	crowd_free(&relay->crowd);
+	stream_host_free(&relay->host);
 	timer_free(&relay->watchdog);
 	store_close(&relay->store); /* runs what was submitted; its callbacks still find the router */
 	router_free(&relay->router);
+	peers_free(&relay->peers);
+	crowd_free(&relay->crowd); /* the last connections have left it */
 	tls_unref(&relay->host.tls);
 	loop_free(&relay->loop);
 	conf_free(&relay->conf);

@@ -103,7 +103,7 @@ check_ports(struct checking *checking)
 {
 	struct loop *loop = loop_new();
 
-	for (size_t s = 0; s < 2; s++) { /* those of other relays are not opened yet */
+	for (size_t s = 0; s < SERVICES; s++) {
 		const struct conf_list *list = list_of(checking->ctl->conf, &services[s]);
 		for (size_t i = 0; i < list->count; i++) {
 			const char *where = list->items[i];

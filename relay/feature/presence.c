@@ -473,7 +473,7 @@ on_iq(struct event *event, void *state)
 	const struct session *session = session_find(event->target, event->to.resource);
 
 	(void)state;
-	if (event->origin == NULL || may_see(event->target, &event->from) ||
+	if ((event->origin == NULL && !event->foreign) || may_see(event->target, &event->from) ||
 	    directed_has(session, &event->from))
 		return PASS;
 	return event_reject(event, STANZA_SERVICE_UNAVAILABLE, NULL);

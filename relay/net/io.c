@@ -206,6 +206,7 @@ drained(struct io *io)
 	watch(io);
 	if (io->phase == PHASE_LAST_PLAIN) {
 		io->phase = PHASE_HANDSHAKE;
+		io->want_write = !SSL_is_server(io->ssl); /* the first word is the client's */
 		watch(io);
 	}
 	if (io->ending && !io->ended)
@@ -374,18 +375,23 @@ io_free(struct io **io_p)
 	buf_free(&io->out);
 }
 
-bool
-io_start_tls(struct io *io, struct tls *tls, const char *alpn)
+/* Has the peer said more in clear than it may? One that keeps to RFC 6120 5.4.2.3 and 5.4.3.1 sends nothing between the last
+ * element in clear and the handshake, but for the end of its line. */
+static bool
+is_injected(const struct io *io)
 {
 	char byte;
 
-	assert(io->phase == PHASE_PLAIN);
-	/* A client that keeps to RFC 6120 5.4.2.3 sends nothing between its <starttls/> and our <proceed/>, but for the end of its line. */
 	while (io->used && recv(io->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && (byte == '\n' || byte == '\r' || byte == ' '))
 		(void)!recv(io->fd, &byte, 1, MSG_DONTWAIT);
-	if (!io->used || recv(io->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
-		io->ssl = tls_session(tls, io->fd, alpn);
-	if (io->ssl == NULL) {
+	return io->used && recv(io->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static bool
+begin_tls(struct io *io, struct tls *tls, SSL *ssl, const char *alpn)
+{
+	io->ssl = ssl;
+	if (ssl == NULL) {
 		io->closed = true; /* nothing more is read or written */
 		watch(io);
 		return false;
@@ -394,6 +400,26 @@ io_start_tls(struct io *io, struct tls *tls, const char *alpn)
 	io->alpn = alpn;
 	io->phase = io->out.len > 0 ? PHASE_LAST_PLAIN : PHASE_HANDSHAKE;
 	watch(io);
+	return true;
+}
+
+bool
+io_start_tls(struct io *io, struct tls *tls, const char *alpn)
+{
+	assert(io->phase == PHASE_PLAIN);
+	return begin_tls(io, tls, is_injected(io) ? NULL : tls_session(tls, io->fd, alpn), alpn);
+}
+
+bool
+io_start_tls_client(struct io *io, struct tls *tls, const char *name, const char *alpn)
+{
+	assert(io->phase == PHASE_PLAIN);
+	if (!begin_tls(io, tls, is_injected(io) ? NULL : tls_client_session(tls, io->fd, name, alpn), alpn))
+		return false;
+	if (io->phase == PHASE_HANDSHAKE) { /* the first word is ours */
+		io->want_write = true;
+		watch(io);
+	}
 	return true;
 }
 
@@ -470,4 +496,13 @@ size_t
 io_tls_end_point(const struct io *io, uint8_t out[static 64])
 {
 	return io->tls == NULL ? 0 : tls_end_point(io->tls, out);
+}
+
+bool
+io_tls_proves(const struct io *io, const char *domain, const char *pin, const char **why_r)
+{
+	if (io->phase == PHASE_TLS)
+		return tls_peer_proves(io->ssl, domain, pin, why_r);
+	*why_r = "no TLS";
+	return false;
 }

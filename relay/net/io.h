@@ -33,6 +33,9 @@ void io_free(struct io **io); /* closes at once */
  * attack T1): only io_free is left to do. alpn: static text; NULL with STARTTLS. */
 bool io_start_tls(struct io *io, struct tls *tls, const char *alpn);
 
+/* Client side, likewise. name: the domain in A-form, for SNI. */
+bool io_start_tls_client(struct io *io, struct tls *tls, const char *name, const char *alpn);
+
 void io_write(struct io *io, const char *bytes, size_t len);
 void io_pause(struct io *io, bool paused); /* stop or go on reading */
 size_t io_queued(const struct io *io);     /* bytes not yet taken by the kernel */
@@ -46,5 +49,9 @@ bool io_is_tls(const struct io *io);
 const char *io_tls_version(const struct io *io); /* "TLSv1.3" */
 bool io_tls_exporter(const struct io *io, uint8_t out[static 32]); /* false under TLS 1.2 without extended master secret */
 size_t io_tls_end_point(const struct io *io, uint8_t out[static 64]); /* hash of our certificate; its length */
+
+/* With tls_load_peer(): does the other end's certificate prove that it is `domain` (canonical), or is its key the one of the pin
+ * ("sha256:" and hex; NULL: none)? *why_r: what is missing, static. */
+bool io_tls_proves(const struct io *io, const char *domain, const char *pin, const char **why_r);
 
 #endif

@@ -2,7 +2,8 @@
  * net/tls.c -- certificates, keys and the policy of TLS: see tls.h.
  *
  * One SSL_CTX for each loaded certificate; connections count it, so that a reload leaves the old ones alone (attack T6).
- * Never: loads certification authorities (nobody's certificate is asked for here), asks for a passphrase on a terminal.
+ * Certificates are asked for, and authorities loaded, only for streams between relays (tls_load_peer).
+ * Never: asks for a passphrase on a terminal.
  */
 #include "config.h"
 
@@ -18,7 +19,9 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include "proto/mem.h"
+#include "relay/net/clock.h"
 
 struct tls {
 	unsigned refs;
@@ -77,7 +80,7 @@ choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const u
 static SSL_CTX *
 new_context(void)
 {
-	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
 
 	if (ctx == NULL)
 		return NULL;
@@ -87,8 +90,7 @@ new_context(void)
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(ctx, 0); /* no client of ours resumes TLS: a ticket is 250 bytes and some work each login */
-	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	SSL_CTX_set_num_tickets(ctx, 1);
 	SSL_CTX_set_max_early_data(ctx, 0);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
@@ -148,8 +150,8 @@ read_certificate(struct tls *tls, const char *name)
 	return NULL;
 }
 
-struct tls *
-tls_load(const char *certificate, const char *key, char **error_r)
+static struct tls *
+load(const char *certificate, const char *key, char **error_r)
 {
 	struct tls *tls = xcalloc(1, sizeof *tls);
 
@@ -161,6 +163,49 @@ tls_load(const char *certificate, const char *key, char **error_r)
 		*error_r = load_files(tls->ctx, certificate, key);
 	if (*error_r == NULL)
 		*error_r = read_certificate(tls, certificate);
+	if (*error_r != NULL)
+		tls_unref(&tls);
+	ERR_clear_error();
+	return tls;
+}
+
+struct tls *
+tls_load(const char *certificate, const char *key, char **error_r)
+{
+	return load(certificate, key, error_r);
+}
+
+/* Judged later, when it is known for whom the other end wants to speak (tls_peer.c). */
+static int
+judge_later(int valid, X509_STORE_CTX *chain)
+{
+	(void)valid;
+	(void)chain;
+	return 1;
+}
+
+/* Tickets would carry an old judgement of a certificate into a new session. The purpose is looked at in tls_peer.c. */
+static void
+ask_for_certificates(SSL_CTX *ctx)
+{
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, judge_later);
+	X509_VERIFY_PARAM_set_purpose(SSL_CTX_get0_param(ctx), X509_PURPOSE_ANY);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	SSL_CTX_set_num_tickets(ctx, 0);
+	SSL_CTX_set_default_verify_paths(ctx);
+}
+
+struct tls *
+tls_load_peer(const char *certificate, const char *key, char *const *trust, size_t trust_count, char **error_r)
+{
+	struct tls *tls = load(certificate, key, error_r);
+
+	if (tls == NULL)
+		return NULL;
+	ask_for_certificates(tls->ctx);
+	for (size_t i = 0; i < trust_count && *error_r == NULL; i++)
+		if (SSL_CTX_load_verify_file(tls->ctx, trust[i]) != 1)
+			*error_r = xasprintf("trust %s: %s", trust[i], tls_reason());
 	if (*error_r != NULL)
 		tls_unref(&tls);
 	ERR_clear_error();
@@ -203,8 +248,9 @@ tls_end_point(const struct tls *tls, uint8_t out[static 64])
 	return tls->end_point_len;
 }
 
-SSL *
-tls_session(struct tls *tls, int fd, const char *alpn)
+/* Certificates are judged by the clock that all else goes by. */
+static SSL *
+new_session(struct tls *tls, int fd, const char *alpn)
 {
 	SSL *ssl = SSL_new(tls->ctx);
 
@@ -214,7 +260,37 @@ tls_session(struct tls *tls, int fd, const char *alpn)
 		SSL_free(ssl);
 		return NULL;
 	}
+	X509_VERIFY_PARAM_set_time(SSL_get0_param(ssl), (time_t)(now_wall() / 1000));
 	SSL_set_app_data(ssl, (char *)(uintptr_t)alpn); /* only read again, as const, in choose_alpn */
-	SSL_set_accept_state(ssl);
+	return ssl;
+}
+
+SSL *
+tls_session(struct tls *tls, int fd, const char *alpn)
+{
+	SSL *ssl = new_session(tls, fd, alpn);
+
+	if (ssl != NULL)
+		SSL_set_accept_state(ssl);
+	return ssl;
+}
+
+SSL *
+tls_client_session(struct tls *tls, int fd, const char *name, const char *alpn)
+{
+	SSL *ssl = new_session(tls, fd, alpn);
+	unsigned char protocols[32];
+	size_t len = alpn == NULL ? 0 : strlen(alpn);
+
+	if (ssl == NULL)
+		return NULL;
+	assert(len < sizeof protocols);
+	if (len > 0) { /* RFC 7301 3.1: each with its length */
+		protocols[0] = (unsigned char)len;
+		memcpy(protocols + 1, alpn, len);
+		SSL_set_alpn_protos(ssl, protocols, (unsigned)len + 1);
+	}
+	SSL_set_tlsext_host_name(ssl, name);
+	SSL_set_connect_state(ssl);
 	return ssl;
 }

@@ -324,6 +324,20 @@ router_send(struct router *router, const struct xml *stanza)
 }
 
 void
+router_receive(struct router *router, struct slot *slot, struct arena *arena, struct xml *stanza)
+{
+	struct event *event = event_new(router, NULL, slot, arena, stanza);
+
+	event->foreign = true;
+	if (!dispatch_own(event))
+		event_finish(event, event_reject(event, STANZA_JID_MALFORMED, NULL));
+	else if (event->scope == TO_REMOTE || event->to.domain == NULL) /* we carry nothing between others */
+		event_finish(event, REJECTED);
+	else
+		dispatch(event);
+}
+
+void
 router_send_with(struct event *parent, const struct xml *stanza)
 {
 	struct event *event;

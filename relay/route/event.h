@@ -27,7 +27,8 @@ struct txn;
 
 struct event {
 	struct router *router;
-	struct session *origin;   /* NULL: unauthenticated stream, or the relay itself; nulled when the session closes */
+	struct session *origin;   /* NULL: unauthenticated stream, another relay, or the relay itself; nulled when the session closes */
+	bool foreign;             /* from another relay's user, or what we send in answer: nobody here, and not trusted */
 	struct account *sender;   /* origin's account; a reference is held */
 	struct account *target;   /* the local account addressed (also for TO_SELF); NULL: none or no such. A reference is held */
 	enum scope scope;

@@ -25,6 +25,7 @@ struct sending {
 	char *bytes;
 	size_t len;
 	const struct xml *tree; /* before authentication */
+	const struct xml *away; /* to another relay's user */
 };
 
 static struct event_body *
@@ -40,6 +41,10 @@ send_now(struct event *event, void *arg)
 
 	if (sending->tree != NULL)
 		return; /* complete() has given it to the slot */
+	if (sending->away != NULL) {
+		router_send(event->router, sending->away);
+		return;
+	}
 	if (sending->to != NULL)
 		session_send_bytes(sending->to, sending->bytes, sending->len);
 	else if (event->origin != NULL && event->origin->stream != NULL)
@@ -55,6 +60,10 @@ sending_new(struct event *event, struct session *to, const struct xml *stanza)
 	struct sending *sending = arena_alloc(event->arena, sizeof *sending);
 	struct buf buf = { 0 };
 
+	if (event->foreign && to == NULL) {
+		sending->away = xml_copy(event->arena, stanza);
+		return sending;
+	}
 	if (body_of(event)->unauthenticated && to == NULL) {
 		sending->tree = xml_copy(event->arena, stanza);
 		return sending;

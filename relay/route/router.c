@@ -182,6 +182,8 @@ on_room(void *arg)
 
 	router->waiting_for_room = false;
 	router_each_session(router, let_go_on, NULL);
+	if (router->transport.room != NULL)
+		router->transport.room(router->transport.arg);
 }
 
 void
@@ -191,10 +193,16 @@ router_check_room(struct router *router, struct session *session)
 		return;
 	session->held = true;
 	stream_hold(session->stream, true);
-	if (!router->waiting_for_room) {
-		router->waiting_for_room = true;
-		store_on_room(router->store, on_room, router);
-	}
+	router_wait_for_room(router);
+}
+
+void
+router_wait_for_room(struct router *router)
+{
+	if (router->waiting_for_room)
+		return;
+	router->waiting_for_room = true;
+	store_on_room(router->store, on_room, router);
 }
 
 /* ---- struct stream_owner ---- */

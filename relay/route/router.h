@@ -23,6 +23,7 @@ struct feature;
 struct loop;
 struct router;
 struct session;
+struct slot;
 struct store;
 struct xml;
 
@@ -31,6 +32,7 @@ struct xml;
  * presence. */
 struct transport {
 	void (*deliver)(void *arg, struct event *event);
+	void (*room)(void *arg); /* the store has room again: router_wait_for_room(). NULL: not wanted */
 	void *arg;
 };
 
@@ -58,6 +60,13 @@ bool router_is_local(const struct router *router, const char *domain);
 const char *router_local_node(const struct router *router, struct arena *arena, const char *bare);
 /* Runs the hooks of a point in their order until one does not say PASS. */
 enum verdict router_run_hooks(struct event *event, enum hook_point point);
+
+/* A stanza of another relay's user (namespace jabber:client, `from` and `to` canonical texts), of whose domain the caller knows that it
+ * may speak. The arena becomes the event's. The slot is handled when all is durable. Answers go out as any stanza to
+ * another domain. */
+void router_receive(struct router *router, struct slot *slot, struct arena *arena, struct xml *stanza);
+/* Call the transport's `room` when the store has room again. */
+void router_wait_for_room(struct router *router);
 
 /* A stanza made by the relay or by a feature on behalf of an account (subscription replies, PEP
  * notifications, errors, probes): routed as if received from `from`. The tree is copied. Has a

@@ -198,7 +198,7 @@ advance(struct fifo *fifo)
 struct stream *
 slot_stream(struct slot *slot)
 {
-	return slot->fifo->stream;
+	return slot->fifo->owner->foreign ? NULL : slot->fifo->stream;
 }
 
 void

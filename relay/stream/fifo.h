@@ -19,6 +19,7 @@ struct fifo_owner {
 	/* A slot is handled; asked: fifo_ask() waits for it. Its slot_after functions run behind. NULL: nobody counts. */
 	void (*handled)(struct stream *stream, bool asked);
 	void (*moved)(struct stream *stream); /* a slot was decided or handled; called at the end of it */
+	bool foreign; /* `stream` stands for something else (another relay's stream): slot_stream() tells nobody of it */
 };
 
 /* all: counts what is unhandled in all streams' rows together; borrowed until fifo_leave. */

@@ -125,7 +125,7 @@ bool stream_is_direct(const struct stream *stream);
 int64_t stream_since(const struct stream *stream);       /* ms wall: accepted */
 
 /* A stanza's place in its stream's order. */
-struct stream *slot_stream(struct slot *slot); /* NULL once the stream is gone */
+struct stream *slot_stream(struct slot *slot); /* NULL once the stream is gone, and when it is no client's */
 /* Leaves when the slot is handled. Copied at once. */
 void slot_reply(struct slot *slot, const struct xml *stanza);
 /* Runs when the slot is handled, in stream order, also when the stream has gone meanwhile. */

@@ -184,13 +184,14 @@ class Relay:
     # No limits unless a test asks for them: many tests share one address.
     LIMITS = {"rate_client": 0, "logins": 0, "connections_ip": 0}
 
-    def __init__(self, host=HOST, authority=None, start=True, wrap=(), env=None, limits=None, **conf):
+    def __init__(self, host=HOST, authority=None, start=True, wrap=(), env=None, limits=None, server=(), server_tls=(), **conf):
         self.host = host
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="r-", dir=scratch()))
         self.authority = authority or Authority(self.folder / "ca")
         self.crt, self.key = self.authority.issue(host)
         self.wrap, self.env = list(wrap), env or {}
         self.limits = dict(self.LIMITS, **(limits or {}))
+        self.server, self.server_tls = list(server), list(server_tls)   # addresses for other relays
         self.conf = {"registration": '"closed"'} | conf
         self.users = itertools.count(1)
         self.process = None
@@ -204,7 +205,8 @@ class Relay:
     def write_conf(self):
         lines = [f'host = "{self.host}";', f'data = "{self.data}";', f'certificate = "{self.crt}";',
                  f'key = "{self.key}";',
-                 'listen { client = ["127.0.0.1:0"]; client_tls = ["127.0.0.1:0"]; server = []; server_tls = []; }',
+                 'listen { client = ["127.0.0.1:0"]; client_tls = ["127.0.0.1:0"]; '
+                 f'server = {_value(self.server)}; server_tls = {_value(self.server_tls)}; }}',
                  "limits { " + " ".join(f"{k} = {_value(v)};" for k, v in self.limits.items()) + " }"]
         for name, value in self.conf.items():
             if isinstance(value, dict):

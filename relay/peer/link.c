@@ -1,0 +1,704 @@
+/*
+ * peer/link.c -- the stream to one other domain: found, opened, proven, used (RFC 6120, XEP-0178, 0198, 0368, 0478).
+ *
+ *   IDLE -> FINDING -> CONNECTING -> CLEAR -> TLS -> AUTH -> PROVING -> FEATURES (-> ENABLING) -> READY -> IDLE
+ *
+ * The other's certificate is judged as soon as TLS is there, before anything is said inside it, against the domain and not
+ * against the host that DNS gave. An address whose relay cannot prove itself is left for the next one. Opening a stream is tried once
+ * for what waits; after a failure the next try waits 2 s, doubling to 60 s, and what is asked meanwhile fails at once.
+ * With stream management one <r/> is under way while anything is unacknowledged; no answer in 90 s ends the stream.
+ * Never: takes a stanza on a stream that we began; waits longer than 30 s with an iq or presence.
+ */
+#include "config.h"
+
+#include "relay/peer/peer-private.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "proto/arena.h"
+#include "proto/buf.h"
+#include "proto/jid.h"
+#include "proto/mem.h"
+#include "proto/ns.h"
+#include "proto/stanza.h"
+#include "proto/xml.h"
+#include "relay/conf.h"
+#include "relay/net/address.h"
+#include "relay/net/clock.h"
+#include "relay/net/connect.h"
+#include "relay/net/loop.h"
+#include "relay/net/resolver.h"
+#include "relay/peer/border.h"
+#include "relay/route/router.h"
+#include "relay/stream/smacks.h"
+
+enum {
+	HELD_MS = 30 * 1000, /* design 3.4: iq and presence never wait longer */
+	HELD_MOST = 500,     /* stanzas that wait for one stream */
+	HELD_BYTES = 1024 * 1024,
+	PAUSE_FIRST = 2 * 1000, /* ms after a failure */
+	PAUSE_MOST = 60 * 1000,
+	ACK_MS = 90 * 1000,
+	BYTES_LEAST = 10000, /* RFC 6120 13.12: whoever says less is not believed */
+};
+
+enum state { IDLE, FINDING, CONNECTING, CLEAR, SECURING, AUTH, PROVING, FEATURES, ENABLING, READY };
+
+/* A stanza that waits for the stream. */
+struct held {
+	struct held *next;
+	struct arena *arena; /* its own */
+	struct xml *stub;    /* an iq request's addresses and id; NULL: nobody waits for an answer */
+	const char *bytes;
+	size_t len;
+	int64_t until; /* monotonic */
+};
+
+struct link {
+	struct link *next, **back;
+	struct peers *peers;
+	char *domain;
+	char ascii[JID_PART_MAX + 1];
+	struct search *search;
+	struct connecting *connecting;
+	struct line *line;
+	struct endpoint endpoints[ENDPOINTS_MOST]; /* those not yet tried */
+	size_t endpoint_count;
+	struct timer *timer;   /* what waits has waited long enough; the answer to <r/> */
+	struct held *held, **held_last;
+	size_t held_count, held_bytes;
+	int64_t not_before, pause;
+	size_t max_bytes; /* 0: not told */
+	struct smacks_count count;
+	int64_t asked; /* monotonic: <r/> was sent; 0: none is under way */
+	enum state state;
+	bool managed, ask_later, direct;
+	struct log log;
+};
+
+static void begin(struct link *link);
+static void fail(struct link *link, enum stanza_error error, const char *why);
+
+/* ---- what waits ---- */
+
+static void
+answer(struct link *link, const struct xml *stub, enum stanza_error error, const char *why)
+{
+	struct arena *arena = arena_new();
+	const struct xml *reply = stub == NULL ? NULL : stanza_error(arena, stub, error, why, false);
+
+	if (reply != NULL)
+		router_send(link->peers->router, reply);
+	arena_free(&arena);
+}
+
+/* The oldest. */
+static struct held *
+take_held(struct link *link)
+{
+	struct held *held = link->held;
+
+	link->held = held->next;
+	if (link->held == NULL)
+		link->held_last = &link->held;
+	link->held_count--;
+	link->held_bytes -= held->len;
+	return held;
+}
+
+static void
+held_free(struct held *held)
+{
+	arena_free(&held->arena);
+	free(held);
+}
+
+static void
+refuse_held(struct link *link, enum stanza_error error, const char *why)
+{
+	struct held *held = take_held(link);
+
+	answer(link, held->stub, error, why);
+	held_free(held);
+}
+
+static void
+arm(struct link *link)
+{
+	int64_t at = link->asked == 0 ? 0 : link->asked + ACK_MS, now = now_mono();
+
+	if (link->ask_later)
+		at = now;
+	if (link->held != NULL && (at == 0 || link->held->until < at))
+		at = link->held->until;
+	if (at == 0)
+		timer_clear(link->timer);
+	else
+		timer_set(link->timer, at > now ? (uint64_t)(at - now) : 0);
+}
+
+static void
+ask(struct link *link)
+{
+	link->ask_later = false;
+	if (link->state != READY || !link->managed || link->asked != 0 || link->count.sent == link->count.acked)
+		return;
+	link->asked = now_mono();
+	line_writes(link->line, "<r xmlns='" NS_SM "'/>");
+}
+
+static void
+fired(void *arg)
+{
+	struct link *link = arg;
+	int64_t now = now_mono();
+
+	while (link->held != NULL && link->held->until <= now)
+		refuse_held(link, STANZA_REMOTE_SERVER_TIMEOUT, "the other relay could not be reached in time");
+	if (link->ask_later)
+		ask(link);
+	if (link->asked != 0 && link->asked + ACK_MS <= now) {
+		link->asked = 0;
+		line_close(link->line, STREAM_CONNECTION_TIMEOUT, "you acknowledge nothing");
+	}
+	arm(link);
+}
+
+/* ---- sending ---- */
+
+static void
+write_now(struct link *link, const char *bytes, size_t len)
+{
+	line_write(link->line, bytes, len);
+	if (!link->managed)
+		return;
+	link->count.sent++;
+	if (link->asked == 0 && !link->ask_later) { /* behind all of this turn */
+		link->ask_later = true;
+		arm(link);
+	}
+}
+
+static struct xml *
+stub_of(struct arena *arena, const struct xml *stanza)
+{
+	if (stanza_kind(stanza) == STANZA_PRESENCE)
+		return NULL;
+	return stanza_new(arena, stanza->name, xml_attr(stanza, "from"), xml_attr(stanza, "to"), xml_attr(stanza, "type"),
+	    xml_attr(stanza, "id"));
+}
+
+static void
+hold(struct link *link, const struct xml *stanza, const struct buf *bytes)
+{
+	struct held *held = xcalloc(1, sizeof *held);
+
+	held->arena = arena_new();
+	held->stub = stub_of(held->arena, stanza);
+	held->bytes = arena_strndup(held->arena, bytes->data, bytes->len);
+	held->len = bytes->len;
+	held->until = now_mono() + HELD_MS;
+	*link->held_last = held;
+	link->held_last = &held->next;
+	link->held_count++;
+	link->held_bytes += held->len;
+	if (link->held == held)
+		arm(link);
+}
+
+static bool
+is_too_large(const struct link *link, size_t len)
+{
+	return link->max_bytes != 0 && len > link->max_bytes;
+}
+
+void
+link_send(struct link *link, const struct xml *stanza)
+{
+	struct arena *arena = arena_new();
+	const struct xml *stub = stub_of(arena, stanza);
+	struct buf bytes = { .data = NULL };
+
+	border_out(&bytes, stanza);
+	if (link->state == READY && is_too_large(link, bytes.len)) /* XEP-0478: not sent at all */
+		answer(link, stub, STANZA_POLICY_VIOLATION, "larger than the other relay takes");
+	else if (link->state == READY && !line_is_closing(link->line) && line_queued(link->line) < LINE_QUEUE_MOST)
+		write_now(link, bytes.data, bytes.len);
+	else if (link->state == IDLE && now_mono() < link->not_before)
+		answer(link, stub, STANZA_REMOTE_SERVER_TIMEOUT, "the other relay could not be reached");
+	else if (link->held_count >= HELD_MOST || link->held_bytes + bytes.len > HELD_BYTES)
+		answer(link, stub, STANZA_RESOURCE_CONSTRAINT, "too much waits for the other relay");
+	else
+		hold(link, stanza, &bytes);
+	if (link->state == IDLE && link->held != NULL)
+		begin(link);
+	buf_free(&bytes);
+	arena_free(&arena);
+}
+
+static void
+ready(struct link *link)
+{
+	struct held *held;
+
+	link->state = READY;
+	link->pause = 0;
+	line_deadline(link->line, -1);
+	log_info(&link->log, "reached%s", link->managed ? "" : ", without stream management");
+	while (link->held != NULL) {
+		if (is_too_large(link, link->held->len)) {
+			refuse_held(link, STANZA_POLICY_VIOLATION, "larger than the other relay takes");
+			continue;
+		}
+		held = take_held(link);
+		write_now(link, held->bytes, held->len);
+		held_free(held);
+	}
+	arm(link);
+}
+
+/* ---- opening ---- */
+
+static void
+drop(struct link *link)
+{
+	resolver_cancel(&link->search);
+	connect_cancel(&link->connecting);
+	line_free(&link->line);
+	link->state = IDLE;
+	link->managed = link->ask_later = false;
+	link->asked = 0;
+	link->max_bytes = 0;
+	link->count = (struct smacks_count){ .sent = 0 };
+	arm(link);
+}
+
+/* Nothing more is tried for what waits. */
+static void
+fail(struct link *link, enum stanza_error error, const char *why)
+{
+	log_info(&link->log, "not reached: %s", why);
+	drop(link);
+	link->pause = link->pause == 0 ? PAUSE_FIRST : link->pause * 2 < PAUSE_MOST ? link->pause * 2 : PAUSE_MOST;
+	link->not_before = now_mono() + link->pause;
+	for (size_t left = link->held_count; left > 0 && link->held != NULL; left--)
+		refuse_held(link, error, NULL);
+	arm(link);
+}
+
+static void on_connected(void *arg, int fd, size_t index, const char *why);
+
+static void
+connect_to_rest(struct link *link, const char *why)
+{
+	if (link->endpoint_count == 0) {
+		fail(link, STANZA_REMOTE_SERVER_TIMEOUT, why);
+		return;
+	}
+	drop(link);
+	link->state = CONNECTING;
+	link->connecting = connect_begin(link->peers->loop, link->endpoints, link->endpoint_count, on_connected, link);
+}
+
+static void
+on_found(void *arg, enum resolver_result result, const struct endpoint *list, size_t count)
+{
+	struct link *link = arg;
+
+	link->search = NULL;
+	switch (result) {
+	case RESOLVER_NOBODY:
+		fail(link, STANZA_REMOTE_SERVER_NOT_FOUND, "no relay under that name");
+		return;
+	case RESOLVER_FAILED:
+		fail(link, STANZA_REMOTE_SERVER_TIMEOUT, "DNS does not answer");
+		return;
+	case RESOLVER_FOUND:
+		memcpy(link->endpoints, list, count * sizeof *list);
+		link->endpoint_count = count;
+		connect_to_rest(link, "");
+		return;
+	}
+}
+
+/* What the configuration says, if it says where. */
+static bool
+use_conf(struct link *link)
+{
+	const struct conf_peer *conf = peers_conf_of(link->peers, link->domain);
+	struct endpoint *end = &link->endpoints[0];
+	bool any;
+
+	if (conf == NULL || conf->address == NULL || conf->address[0] == '\0')
+		return false;
+	*end = (struct endpoint){ .direct = conf->tls != NULL && strcmp(conf->tls, "direct") == 0 };
+	if (!address_parse(conf->address, &end->address, &end->len, &any) || any) {
+		log_error(&link->log, "the address \"%s\" configured for it is none; asking DNS", conf->address);
+		return false;
+	}
+	link->endpoint_count = 1;
+	return true;
+}
+
+static void
+begin(struct link *link)
+{
+	if (link->peers->stopping)
+		return;
+	link->state = FINDING;
+	if (use_conf(link)) {
+		connect_to_rest(link, "");
+		return;
+	}
+	link->search = resolver_find(link->peers->resolver, link->ascii, on_found, link);
+}
+
+static const struct line_owner line_owner;
+
+static void
+say_hello(struct link *link)
+{
+	line_header(link->line, link->domain, NULL);
+}
+
+static void
+on_connected(void *arg, int fd, size_t index, const char *why)
+{
+	struct link *link = arg;
+
+	link->connecting = NULL;
+	if (fd < 0) {
+		fail(link, STANZA_REMOTE_SERVER_TIMEOUT, why);
+		return;
+	}
+	link->direct = link->endpoints[index].direct;
+	link->endpoint_count--;
+	memmove(&link->endpoints[index], &link->endpoints[index + 1],
+	    (link->endpoint_count - index) * sizeof link->endpoints[0]);
+	link->line = line_new(link->peers, fd, &line_owner, link, &link->log);
+	if (link->line == NULL) {
+		fail(link, STANZA_REMOTE_SERVER_TIMEOUT, "the system cannot watch the connection");
+		return;
+	}
+	line_deadline(link->line, WAIT_READY);
+	log_debug(&link->log, "connected to %s", line_peer(link->line));
+	link->state = link->direct ? SECURING : CLEAR;
+	if (link->direct)
+		(void)line_start_tls(link->line, link->ascii, true);
+	else
+		say_hello(link);
+}
+
+/* ---- negotiation ---- */
+
+/* This address is of no use. Never from inside a callback of the line that goes on using it. */
+static void
+give_up(struct link *link, const char *why)
+{
+	log_info(&link->log, "%s: %s", line_peer(link->line), why);
+	connect_to_rest(link, why);
+}
+
+static void
+on_secure(void *arg)
+{
+	struct link *link = arg;
+	const char *why;
+
+	if (!line_proves(link->line, link->domain, peers_pin_of(link->peers, link->domain), &why)) {
+		log_warn(&link->log, "%s is not trusted: %s", line_peer(link->line), why);
+		give_up(link, why);
+		return;
+	}
+	link->state = AUTH;
+	say_hello(link);
+}
+
+static void
+on_header(void *arg, struct arena *arena, struct xml *header)
+{
+	struct link *link = arg;
+	const char *from = xml_attr(header, "from"), *content = xml_attr(header, "xmlns");
+	struct jid jid;
+
+	if (strcmp(header->ns, NS_STREAM) != 0 || strcmp(header->name, "stream") != 0 ||
+	    (content != NULL && strcmp(content, NS_SERVER) != 0))
+		line_close(link->line, STREAM_INVALID_NAMESPACE, NULL);
+	else if (from != NULL && (!jid_parse_text(arena, from, &jid) || strcmp(jid.domain, link->domain) != 0))
+		line_close(link->line, STREAM_INVALID_FROM, NULL);
+}
+
+static void
+begin_proof(struct link *link)
+{
+	size_t len = strlen(link->peers->domain);
+	char *text = xmalloc(base64_encoded_len(len) + 1);
+	struct buf out = { .data = NULL };
+
+	base64_encode(text, link->peers->domain, len);
+	buf_printf(&out, "<auth xmlns='" NS_SASL "' mechanism='EXTERNAL'>%s</auth>", text);
+	line_write(link->line, out.data, out.len);
+	link->state = PROVING;
+	buf_free(&out);
+	free(text);
+}
+
+static bool
+offers_external(struct arena *arena, const struct xml *features)
+{
+	const struct xml *list = xml_find(features, "mechanisms", NS_SASL), *one;
+
+	for (one = list == NULL ? NULL : xml_find(list, "mechanism", NS_SASL); one != NULL; one = xml_next(one, "mechanism", NS_SASL))
+		if (strcmp(xml_text(arena, one), "EXTERNAL") == 0)
+			return true;
+	return false;
+}
+
+/* XEP-0478 section 3. */
+static size_t
+max_bytes_of(struct arena *arena, const struct xml *features)
+{
+	const struct xml *limits = xml_find(features, "limits", NS_LIMITS);
+	const char *text = limits == NULL ? NULL : xml_child_text(arena, limits, "max-bytes", NS_LIMITS);
+	unsigned long long value = text == NULL ? 0 : strtoull(text, NULL, 10);
+
+	return value == 0 ? 0 : value < BYTES_LEAST ? BYTES_LEAST : (size_t)value;
+}
+
+static void
+take_features(struct link *link, struct arena *arena, struct xml *features)
+{
+	if (!xml_is(features, "features", NS_STREAM)) {
+		line_close(link->line, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
+	} else if (link->state == CLEAR && xml_find(features, "starttls", NS_TLS) == NULL) {
+		line_close(link->line, STREAM_POLICY_VIOLATION, "TLS is wanted here");
+	} else if (link->state == CLEAR) {
+		line_writes(link->line, "<starttls xmlns='" NS_TLS "'/>");
+		link->state = SECURING;
+	} else if (link->state == AUTH && offers_external(arena, features)) {
+		begin_proof(link);
+	} else if (link->state == AUTH) { /* it closes, or says dialback alone */
+		line_close(link->line, STREAM_UNSUPPORTED_FEATURE, "you do not take our certificate");
+	} else {
+		link->max_bytes = max_bytes_of(arena, features);
+		if (xml_find(features, "sm", NS_SM) == NULL) {
+			ready(link);
+			return;
+		}
+		line_writes(link->line, "<enable xmlns='" NS_SM "'/>");
+		link->state = ENABLING;
+	}
+}
+
+static void
+take_proceed(struct link *link, struct arena *arena, struct xml *element)
+{
+	(void)arena;
+	if (!xml_is(element, "proceed", NS_TLS) || line_is_tls(link->line)) {
+		line_close(link->line, STREAM_POLICY_VIOLATION, "TLS is wanted here");
+		return;
+	}
+	line_restart(link->line, LINE_BYTES_BEFORE);
+	(void)line_start_tls(link->line, link->ascii, false);
+}
+
+static void
+take_verdict(struct link *link, struct arena *arena, struct xml *element)
+{
+	const struct xml *reason = xml_first(element);
+
+	(void)arena;
+	if (xml_is(element, "success", NS_SASL)) {
+		link->state = FEATURES;
+		line_restart(link->line, LINE_BYTES);
+		say_hello(link);
+		return;
+	}
+	log_warn(&link->log, "does not take our certificate: %s", reason == NULL ? element->name : reason->name);
+	line_close(link->line, STREAM_OK, NULL);
+}
+
+static void
+take_enabled(struct link *link, struct arena *arena, struct xml *element)
+{
+	(void)arena;
+	if (strcmp(element->ns, NS_SM) != 0) {
+		line_close(link->line, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
+		return;
+	}
+	link->managed = strcmp(element->name, "enabled") == 0;
+	ready(link);
+}
+
+static void
+take_a(struct link *link, const struct xml *element)
+{
+	uint32_t h;
+
+	if (!smacks_parse_h(xml_attr(element, "h"), &h) || !smacks_count_acked(&link->count, h)) {
+		line_close(link->line, STREAM_UNDEFINED_CONDITION, "that many stanzas were not sent");
+		return;
+	}
+	link->asked = 0;
+	ask(link);
+	arm(link);
+}
+
+/* Stanzas come on streams that others began (RFC 6120 4.5): what comes here is from nobody who has proven anything to us as a
+ * sender, and is thrown away (attack F7). */
+static void
+take_ready(struct link *link, struct arena *arena, struct xml *element)
+{
+	(void)arena;
+	if (xml_is(element, "a", NS_SM) && link->managed)
+		take_a(link, element);
+	else if (xml_is(element, "r", NS_SM) && link->managed)
+		line_writes(link->line, "<a xmlns='" NS_SM "' h='0'/>");
+}
+
+static void
+take_nothing(struct link *link, struct arena *arena, struct xml *element)
+{
+	(void)arena;
+	(void)element;
+	line_close(link->line, STREAM_POLICY_VIOLATION, NULL);
+}
+
+static void
+on_element(void *arg, struct arena *arena, struct xml *element)
+{
+	static void (*const takes[])(struct link *, struct arena *, struct xml *) = {
+		[IDLE] = take_nothing, [FINDING] = take_nothing, [CONNECTING] = take_nothing,
+		[CLEAR] = take_features, [SECURING] = take_proceed, [AUTH] = take_features, [PROVING] = take_verdict,
+		[FEATURES] = take_features, [ENABLING] = take_enabled, [READY] = take_ready,
+	};
+	struct link *link = arg;
+	const char *text;
+
+	if (xml_is(element, "error", NS_STREAM)) {
+		text = xml_child_text(arena, element, "text", NS_STREAM_ERRORS);
+		log_info(&link->log, "says: %s%s%s", xml_first(element) == NULL ? "an error" : xml_first(element)->name,
+		    text == NULL ? "" : ": ", text == NULL ? "" : text);
+		line_close(link->line, STREAM_OK, NULL);
+	} else {
+		takes[link->state](link, arena, element);
+	}
+	arena_free(&arena);
+}
+
+static void
+on_goodbye(void *arg)
+{
+	struct link *link = arg;
+
+	line_close(link->line, STREAM_OK, NULL);
+}
+
+static void
+on_closed(void *arg, const char *why)
+{
+	struct link *link = arg;
+	struct peers *peers = link->peers;
+
+	if (link->state == READY) {
+		log_info(&link->log, "gone: %s", why);
+		drop(link);
+		if (link->held != NULL)
+			begin(link);
+	} else {
+		give_up(link, why);
+	}
+	peers_gone(peers);
+}
+
+static const struct line_owner line_owner = {
+	.header = on_header, .element = on_element, .secure = on_secure, .goodbye = on_goodbye, .closed = on_closed,
+};
+
+/* ---- all of them ---- */
+
+static struct link *
+link_new(struct peers *peers, const char *domain)
+{
+	struct link *link = xcalloc(1, sizeof *link);
+	char id[ID_LEN + 1];
+
+	if (!jid_domain_ascii(domain, link->ascii)) {
+		free(link);
+		return NULL;
+	}
+	link->peers = peers;
+	link->domain = xstrdup(domain);
+	link->held_last = &link->held;
+	random_id(id);
+	memcpy(link->log.id, id, 4);
+	link->log.who = link->domain;
+	link->timer = timer_new(peers->loop, fired, link);
+	link->next = peers->links;
+	link->back = &peers->links;
+	if (link->next != NULL)
+		link->next->back = &link->next;
+	peers->links = link;
+	peers->link_count++;
+	return link;
+}
+
+/* One that is of no use now, so that strangers' domains do not fill the table. */
+static struct link *
+find_idle(const struct peers *peers)
+{
+	for (struct link *link = peers->links; link != NULL; link = link->next)
+		if (link->state == IDLE && link->held == NULL && link->not_before <= now_mono())
+			return link;
+	return NULL;
+}
+
+struct link *
+link_to(struct peers *peers, const char *domain)
+{
+	struct link *idle;
+
+	for (struct link *link = peers->links; link != NULL; link = link->next)
+		if (strcmp(link->domain, domain) == 0)
+			return link;
+	if (peers->link_count >= LINKS_MOST && (idle = find_idle(peers)) != NULL)
+		link_free(idle);
+	return peers->link_count >= LINKS_MOST ? NULL : link_new(peers, domain);
+}
+
+struct link *
+link_next(struct link *link)
+{
+	return link->next;
+}
+
+bool
+link_is_open(const struct link *link)
+{
+	return link->line != NULL;
+}
+
+void
+link_close(struct link *link)
+{
+	if (link->line != NULL && (link->state == READY || link->state == CLEAR || link->state == AUTH))
+		line_close(link->line, STREAM_OK, NULL);
+	else
+		drop(link);
+}
+
+void
+link_free(struct link *link)
+{
+	drop(link);
+	while (link->held != NULL)
+		held_free(take_held(link));
+	*link->back = link->next;
+	if (link->next != NULL)
+		link->next->back = link->back;
+	link->peers->link_count--;
+	timer_free(&link->timer);
+	free(link->domain);
+	free(link);
+}

@@ -1,0 +1,162 @@
+/*
+ * peer/peers.c -- all streams with other relays together, and the router's way to them: see peers.h.
+ */
+#include "config.h"
+
+#include "relay/peer/peer-private.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "proto/arena.h"
+#include "proto/jid.h"
+#include "proto/mem.h"
+#include "proto/xml.h"
+#include "relay/conf.h"
+#include "relay/net/loop.h"
+#include "relay/net/resolver.h"
+#include "relay/net/tls.h"
+#include "relay/route/event.h"
+#include "relay/route/router.h"
+
+enum { STOP_MS = 3000 };
+
+/* ---- out: the router's transport ---- */
+
+/* Committed, and in its turn. */
+static void
+send_now(struct event *event, void *arg)
+{
+	struct peers *peers = arg;
+	struct link *link = peers->stopping ? NULL : link_to(peers, event->to.domain);
+
+	if (link != NULL)
+		link_send(link, event->stanza);
+	else
+		event_reply_error(event, STANZA_RESOURCE_CONSTRAINT, NULL);
+}
+
+static void
+deliver(void *arg, struct event *event)
+{
+	xml_set(event->arena, event->stanza, "to", jid_text(event->arena, &event->to));
+	event_after(event, send_now, arg);
+	event_finish(event, HANDLED);
+}
+
+static void
+room(void *arg)
+{
+	struct peers *peers = arg;
+
+	for (struct inbound *in = peers->inbounds; in != NULL; in = inbound_next(in))
+		inbound_go_on(in);
+}
+
+/* ---- life ---- */
+
+struct peers *
+peers_new(struct loop *loop, struct router *router, const struct conf *conf, struct tls *tls)
+{
+	struct peers *peers = xcalloc(1, sizeof *peers);
+
+	peers->loop = loop;
+	peers->router = router;
+	peers->domain = router_domain(router);
+	peers->resolver = resolver_new(loop);
+	peers_set(peers, conf, tls);
+	router_set_transport(router, &(struct transport){ .deliver = deliver, .room = room, .arg = peers });
+	return peers;
+}
+
+void
+peers_set(struct peers *peers, const struct conf *conf, struct tls *tls)
+{
+	peers->conf = conf;
+	tls_unref(&peers->tls);
+	peers->tls = tls_ref(tls);
+	resolver_set_servers(peers->resolver, conf->resolver.items, conf->resolver.count);
+}
+
+const struct conf_peer *
+peers_conf_of(const struct peers *peers, const char *domain)
+{
+	for (size_t i = 0; i < peers->conf->peer_count; i++)
+		if (strcmp(peers->conf->peers[i].domain, domain) == 0)
+			return &peers->conf->peers[i];
+	return NULL;
+}
+
+const char *
+peers_pin_of(const struct peers *peers, const char *domain)
+{
+	const struct conf_peer *conf = peers_conf_of(peers, domain);
+
+	return conf == NULL || conf->pin == NULL || conf->pin[0] == '\0' ? NULL : conf->pin;
+}
+
+void
+peers_accept(struct peers *peers, int fd, bool direct, void (*on_gone)(void *arg, const char *peer), void *arg)
+{
+	inbound_accept(peers, fd, direct, on_gone, arg);
+}
+
+size_t
+peers_count(const struct peers *peers)
+{
+	size_t count = peers->inbound_count;
+
+	for (struct link *link = peers->links; link != NULL; link = link_next(link))
+		count += link_is_open(link);
+	return count;
+}
+
+static void
+stopped(void *arg)
+{
+	struct peers *peers = arg;
+	void (*done)(void *) = peers->done;
+
+	timer_clear(peers->stop);
+	peers->done = NULL;
+	if (done != NULL)
+		done(peers->done_arg);
+}
+
+void
+peers_gone(struct peers *peers)
+{
+	if (peers->stopping && peers->done != NULL && peers_count(peers) == 0)
+		timer_set(peers->stop, 0);
+}
+
+void
+peers_shutdown(struct peers *peers, void (*done)(void *arg), void *arg)
+{
+	peers->stopping = true;
+	peers->done = done;
+	peers->done_arg = arg;
+	peers->stop = timer_new(peers->loop, stopped, peers);
+	for (struct link *link = peers->links; link != NULL; link = link_next(link))
+		link_close(link);
+	for (struct inbound *in = peers->inbounds; in != NULL; in = inbound_next(in))
+		inbound_close(in, STREAM_SYSTEM_SHUTDOWN);
+	timer_set(peers->stop, peers_count(peers) == 0 ? 0 : STOP_MS);
+}
+
+void
+peers_free(struct peers **peers_p)
+{
+	struct peers *peers = *peers_p;
+
+	*peers_p = NULL;
+	if (peers == NULL)
+		return;
+	while (peers->links != NULL)
+		link_free(peers->links);
+	while (peers->inbounds != NULL)
+		inbound_free(peers->inbounds);
+	resolver_free(&peers->resolver);
+	timer_free(&peers->stop);
+	tls_unref(&peers->tls);
+	free(peers);
+}
