@@ -164,8 +164,8 @@ answer_receipt(struct inbox *inbox, const struct letter *letter)
 		outbox_add_receipt(inbox->db, inbox->account, letter->peer, letter->id, letter->now);
 }
 
-/* Receipts and markers that came. True: there was one. */
-static bool
+/* Receipts and markers that came, alone or beside a text. */
+static void
 take_receipt(struct inbox *inbox, const struct letter *letter)
 {
 	const char *received = child_id(letter->message, "received", NS_RECEIPTS);
@@ -177,7 +177,6 @@ take_receipt(struct inbox *inbox, const struct letter *letter)
 		outbox_receipt(inbox->db, inbox->account, letter->peer, marked, SENT_DELIVERED, letter->time);
 	if (!letter->own && displayed[0] != '\0')
 		outbox_receipt(inbox->db, inbox->account, letter->peer, displayed, SENT_DISPLAYED, letter->time);
-	return received[0] != '\0' || displayed[0] != '\0' || marked[0] != '\0';
 }
 
 static void
@@ -254,11 +253,11 @@ take_message(struct inbox *inbox, struct arena *arena, struct letter *letter, st
 	case MESSAGE_NORMAL:
 		break;
 	}
-	bool receipt = take_receipt(inbox, letter);
+	take_receipt(inbox, letter);
 	if (encrypted)
 		inbox_take_encrypted(inbox->db, inbox->omemo, arena, inbox->account, letter, encrypted,
 				     result_r);
-	else if (!receipt)
+	else
 		take_clear(inbox, arena, letter, result_r);
 	if (result_r->outcome == INBOX_MESSAGE)
 		answer_receipt(inbox, letter);

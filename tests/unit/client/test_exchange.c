@@ -157,6 +157,30 @@ test_receipts(void **state)
 	assert_int_equal(state_of(&p->ana, JOSE, id), SENT_DISPLAYED);
 }
 
+/* XEP-0184 5.3 and XEP-0333 allow both in one message: neither hides the other. */
+static void
+test_text_beside_a_receipt(void **state)
+{
+	struct pair *p = *state;
+	struct arena *arena = p->ana.arena;
+	home_meet(&p->ana, &p->jose);
+	const char *id = home_write(&p->ana, JOSE, "¿Llegó?", OUTBOX_READY);
+	assert_int_equal(home_carry(&p->ana, &p->jose), 1);
+	struct xml *message = xml_new(arena, "message", NS_CLIENT);
+	xml_set(arena, message, "from", JOSE "/1");
+	xml_set(arena, message, "type", "chat");
+	xml_set(arena, message, "id", "r1");
+	xml_set(arena, xml_add(arena, message, "received", NS_RECEIPTS), "id", id);
+	assert_int_equal(home_receive(&p->ana, message, WAY_LIVE, NULL).outcome, INBOX_NOTHING);
+	assert_int_equal(state_of(&p->ana, JOSE, id), SENT_DELIVERED);
+	xml_set(arena, message, "id", "r2");
+	xml_set(arena, xml_add(arena, message, "displayed", NS_MARKERS), "id", id);
+	xml_add_text(arena, xml_add(arena, message, "body", NS_CLIENT), "Sí, todo.", strlen("Sí, todo."));
+	assert_int_equal(home_receive(&p->ana, message, WAY_LIVE, NULL).outcome, INBOX_MESSAGE);
+	assert_int_equal(state_of(&p->ana, JOSE, id), SENT_DISPLAYED);
+	assert_string_equal(home_read(&p->ana, JOSE), "Sí, todo.");
+}
+
 /* Someone that the person never wrote to or named is not told that he is here (XEP-0184, 8). */
 static void
 test_no_receipt_for_strangers(void **state)
@@ -442,6 +466,7 @@ main(void)
 		TEST(test_duplicates),
 		TEST(test_out_of_order),
 		TEST(test_receipts),
+		TEST(test_text_beside_a_receipt),
 		TEST(test_no_receipt_for_strangers),
 		TEST(test_waiting),
 		TEST(test_clear),
