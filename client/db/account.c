@@ -94,8 +94,8 @@ account_delete(struct db *db, int64_t account)
 	       INT(account));
 	db_run(db,
 	       "INSERT INTO words(words, rowid, body) SELECT 'delete', id, body FROM message WHERE account = "
-	       "? AND body <> ''",
-	       INT(account));
+	       "? AND id < ? AND body <> ''",
+	       INT(account), INT(db_indexed_below(db)));
 	db_run(db, "DELETE FROM message WHERE account = ?", INT(account));
 	db_run(db, "DELETE FROM account WHERE id = ?", INT(account)); /* the rest goes by ON DELETE CASCADE */
 	db_run(db,

@@ -61,6 +61,14 @@ int64_t db_number_values(struct db *db, int64_t otherwise, const char *sql, cons
 int64_t db_pragma(struct db *db,
 		  const char *sql); /* the number that a statement without values finds; not kept */
 bool db_script(struct db *db, const char *sql); /* several statements, not kept */
+
+/*
+ * Rows from this one on, which the present transaction adds, are given to `index` in one go before it is kept. One by one
+ * they would cost most of what a message costs: FTS5 writes a segment at every SAVEPOINT, and merges them later.
+ */
+void db_index_later(struct db *db, int64_t row, void (*index)(struct db *db, int64_t from));
+int64_t db_indexed_below(const struct db *db); /* rows from here on are not in the full text yet */
+
 int64_t db_last_id(const struct db *db);
 int64_t db_changes(const struct db *db); /* of the last db_run */
 

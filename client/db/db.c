@@ -28,6 +28,7 @@
 enum {
 	BUSY_MS = 30 * 1000, /* how long a writer waits for another process's transaction */
 	LOCK_STEP_MS = 5,
+	SAVEPOINT_ROOM = 512 << 10, /* bytes: what undoes a SAVEPOINT stays in memory up to here, then goes to a file */
 };
 
 struct db_lock {
@@ -95,10 +96,8 @@ begin_outermost(struct db *db)
 bool
 db_begin(struct db *db)
 {
-	char sql[32];
-	snprintf(sql, sizeof sql, "SAVEPOINT s%d", db->depth);
 	db->depth++;
-	if (db->depth == 1 ? begin_outermost(db) : db_script(db, sql))
+	if (db->depth == 1 ? begin_outermost(db) : db_run_values(db, "SAVEPOINT s", NULL, 0)) /* s: the innermost */
 		return true;
 	db->doomed++;
 	return false;
@@ -121,6 +120,7 @@ static void
 transaction_over(struct db *db, char **error_r)
 {
 	db->doomed = 0;
+	db->unindexed = 0;
 	flock(db->writer, LOCK_UN);
 	if (error_r)
 		*error_r = db->error;
@@ -133,14 +133,14 @@ bool
 db_commit(struct db *db, char **error_r)
 {
 	assert(db->depth > 0);
-	char sql[32];
-	db->depth--;
 	if (error_r)
 		*error_r = NULL;
+	if (db->depth == 1 && db->unindexed)
+		db->index(db, db->unindexed);
+	db->depth--;
 	if (db->depth > 0) {
-		snprintf(sql, sizeof sql, "RELEASE s%d", db->depth);
 		db->doomed -= db->doomed > 0;
-		return db_script(db, sql);
+		return db_run_values(db, "RELEASE s", NULL, 0);
 	}
 	bool kept = db_script(db, "COMMIT");
 	if (!kept)
@@ -153,7 +153,6 @@ void
 db_rollback(struct db *db)
 {
 	assert(db->depth > 0);
-	char sql[64];
 	db->depth--;
 	if (db->depth == 0) {
 		transaction_undo(db);
@@ -161,8 +160,7 @@ db_rollback(struct db *db)
 	} else if (db->doomed > 0) {
 		db->doomed--;
 	} else {
-		snprintf(sql, sizeof sql, "ROLLBACK TO s%d; RELEASE s%d", db->depth, db->depth);
-		db_script(db, sql);
+		db_script(db, "ROLLBACK TO s; RELEASE s");
 	}
 }
 
@@ -170,6 +168,21 @@ bool
 db_active(const struct db *db)
 {
 	return db->depth > 0;
+}
+
+void
+db_index_later(struct db *db, int64_t row, void (*index)(struct db *db, int64_t from))
+{
+	assert(db->depth > 0);
+	if (!db->unindexed)
+		db->unindexed = row;
+	db->index = index;
+}
+
+int64_t
+db_indexed_below(const struct db *db)
+{
+	return db->unindexed ? db->unindexed : INT64_MAX;
 }
 
 const char *
@@ -217,6 +230,8 @@ db_open(const char *folder, char **error_r)
 	    "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
 	    "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 16777216";
 	*error_r = NULL;
+	sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, SAVEPOINT_ROOM);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* nobody asks, and each allocation would take a mutex for it */
 	if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
 		*error_r = xasprintf("%s: %s", folder, strerror(errno));
 		return NULL;

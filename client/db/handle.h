@@ -6,6 +6,7 @@
 
 #include <sqlite3.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
 	STATEMENTS =
@@ -20,6 +21,8 @@ struct db {
 	int code;    /* SQLite's, of the first failure */
 	int depth;   /* transactions open, the outermost counted */
 	int doomed;  /* of them, how many were not really opened because of a failure */
+	int64_t unindexed; /* db_index_later(); 0: all rows are in the full text */
+	void (*index)(struct db *db, int64_t from);
 	size_t prepared;
 	struct {
 		const char *sql; /* the literal's address */

@@ -70,6 +70,13 @@ text_or_null(const char *text)
 	return text && text[0] != '\0' ? text : NULL;
 }
 
+/* Rows of a SAVEPOINT that was undone are not there any more. */
+static void
+index_words(struct db *db, int64_t from)
+{
+	db_run(db, "INSERT INTO words(rowid, body) SELECT id, body FROM message WHERE id >= ? AND body <> ''", INT(from));
+}
+
 int64_t
 history_add(struct db *db, const struct message *m)
 {
@@ -83,7 +90,7 @@ history_add(struct db *db, const struct message *m)
 	       INT(m->unreadable), INT(m->sent), TEXT(m->reason ? m->reason : ""), INT(m->markable));
 	int64_t id = db_error(db) ? 0 : db_last_id(db);
 	if (m->body && m->body[0] != '\0')
-		db_run(db, "INSERT INTO words(rowid, body) VALUES(?, ?)", INT(id), TEXT(m->body));
+		db_index_later(db, id, index_words);
 	return id;
 }
 
@@ -91,10 +98,11 @@ void
 history_delete(struct db *db, int64_t id)
 {
 	/* FTS5 with external content: told what goes, by what it was (sqlite.org/fts5.html, 4.4.3) */
-	db_run(db,
-	       "INSERT INTO words(words, rowid, body) SELECT 'delete', id, body FROM message WHERE id = ? "
-	       "AND body <> ''",
-	       INT(id));
+	if (id < db_indexed_below(db))
+		db_run(db,
+		       "INSERT INTO words(words, rowid, body) SELECT 'delete', id, body FROM message WHERE id = ? "
+		       "AND body <> ''",
+		       INT(id));
 	db_run(db, "DELETE FROM message WHERE id = ?", INT(id));
 }
 

@@ -72,7 +72,7 @@ const char *unreadable_word(enum unreadable reason);
 const char *sent_word(enum sent state);
 const char *way_word(enum way way);
 
-/* Returns the new id. Strings are copied; `id` is not looked at. */
+/* Returns the new id. Strings are copied; `id` is not looked at. Its words are found once the outermost transaction is kept. */
 int64_t history_add(struct db *db, const struct message *message);
 void history_delete(struct db *db, int64_t id);
 void history_set_sent(struct db *db, int64_t id, enum sent state, const char *reason);

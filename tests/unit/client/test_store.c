@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "client/db/account.h"
 #include "client/db/contact.h"
@@ -275,6 +276,53 @@ test_search(void **state)
 	assert_null(db_error(ana->db));
 	query.words = "  ";
 	assert_int_equal(history_list(ana->db, ana->arena, &query, &list), 0);
+}
+
+static size_t
+found(struct person *person, const char *words)
+{
+	struct message *list;
+	const struct history_query query = { .account = person->account, .words = words };
+	return history_list(person->db, person->arena, &query, &list);
+}
+
+/* The words of a transaction are indexed in one go, at its end: what was undone within it must not be found, what stayed
+ * must, and rows from before and from within are deleted alike. The index agrees with the table (FTS5, 6.5). */
+static void
+test_search_what_was_undone(void **state)
+{
+	struct person *ana = *state;
+	db_begin(ana->db);
+	int64_t before = add(ana, "antes");
+	add(ana, "queda");
+	assert_true(db_commit(ana->db, NULL));
+	db_begin(ana->db);
+	db_begin(ana->db);
+	add(ana, "deshecho");
+	db_rollback(ana->db);
+	db_begin(ana->db);
+	add(ana, "dentro");
+	history_delete(ana->db, add(ana, "fugaz"));
+	history_delete(ana->db, before);
+	assert_true(db_commit(ana->db, NULL));
+	assert_true(db_commit(ana->db, NULL));
+	db_begin(ana->db);
+	add(ana, "perdido");
+	db_rollback(ana->db);
+	db_begin(ana->db);
+	add(ana, "final");
+	assert_true(db_commit(ana->db, NULL));
+	assert_int_equal(found(ana, "queda"), 1);
+	assert_int_equal(found(ana, "dentro"), 1);
+	assert_int_equal(found(ana, "final"), 1);
+	assert_int_equal(found(ana, "antes") + found(ana, "deshecho") + found(ana, "fugaz") + found(ana, "perdido"), 0);
+	sqlite3 *index;
+	char file[128];
+	snprintf(file, sizeof file, "%s/lazo.db", ana->folder);
+	assert_int_equal(sqlite3_open(file, &index), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(index, "INSERT INTO words(words, rank) VALUES('integrity-check', 1)", NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(index);
 }
 
 static void
@@ -542,6 +590,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nesting),        TEST(test_modes),        TEST(test_not_ours), TEST(test_damaged),
 		TEST(test_full_disk),      TEST(test_two_writers),  TEST(test_locks),    TEST(test_search),
+		TEST(test_search_what_was_undone),
 		TEST(test_cursor),         TEST(test_contacts),     TEST(test_accounts), TEST(test_backlog),
 		TEST(test_kill_receiving), TEST(test_kill_sending),
 	};
