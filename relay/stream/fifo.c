@@ -47,6 +47,8 @@ struct fifo {
 	bool advancing;
 	bool held;      /* fifo_hold() */
 	bool undecided; /* the newest slot is */
+	char *left_id;  /* fifo_leave_number(); NULL: none */
+	uint32_t left_h;
 };
 
 static void advance(struct fifo *fifo);
@@ -66,8 +68,30 @@ fifo_new(const struct fifo_owner *owner, struct stream *stream, size_t *all)
 static void
 free_if_over(struct fifo *fifo)
 {
-	if (fifo->stream == NULL && fifo->first == NULL && !fifo->advancing)
+	if (fifo->stream == NULL && fifo->first == NULL && !fifo->advancing) {
+		free(fifo->left_id);
 		free(fifo);
+	}
+}
+
+void
+fifo_leave_number(struct fifo *fifo, const char *id, uint32_t h)
+{
+	free(fifo->left_id);
+	fifo->left_id = xstrdup(id);
+	fifo->left_h = h;
+}
+
+bool
+fifo_left(const struct slot *slot, const char **id_r, uint32_t *h_r)
+{
+	const struct fifo *fifo = slot->fifo;
+
+	if (fifo->left_id == NULL || slot != fifo->newest)
+		return false;
+	*id_r = fifo->left_id;
+	*h_r = fifo->left_h;
+	return true;
 }
 
 void

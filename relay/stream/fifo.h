@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct fifo;
 struct slot;
@@ -26,6 +27,9 @@ struct fifo_owner {
 struct fifo *fifo_new(const struct fifo_owner *owner, struct stream *stream, size_t *all);
 /* The stream is gone. Frees itself when the last slot is handled. */
 void fifo_leave(struct fifo **fifo);
+/* Before that: the session's id and the number of its last stanza, for slot_counter() of one that is decided only afterwards. */
+void fifo_leave_number(struct fifo *fifo, const char *id, uint32_t h);
+bool fifo_left(const struct slot *slot, const char **id_r, uint32_t *h_r); /* false: none was left, or for another slot */
 
 /* Another stream goes on with it. */
 void fifo_move(struct fifo *fifo, struct stream *stream);

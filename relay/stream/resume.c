@@ -82,6 +82,8 @@ slot_counter(struct slot *slot, const char **id_r, uint32_t *h_r)
 	const struct smacks *smacks = stream == NULL ? NULL : stream->smacks;
 	size_t unhandled = stream == NULL || stream->fifo == NULL ? 0 : fifo_unhandled(stream->fifo);
 
+	if (stream == NULL)
+		return fifo_left(slot, id_r, h_r);
 	if (smacks == NULL || smacks->id[0] == '\0' || smacks->before >= unhandled)
 		return false;
 	*id_r = smacks->id;
@@ -116,6 +118,9 @@ resume_lost(struct stream *stream)
 		return;
 	for (const struct kept *kept = smacks->first; kept != NULL; kept = kept->next)
 		stream->host->owner->lost(stream->session, kept->bytes, kept->len);
+	if (smacks->before < fifo_unhandled(stream->fifo))
+		fifo_leave_number(stream->fifo, smacks->id,
+		    smacks->count.handled + (uint32_t)(fifo_unhandled(stream->fifo) - smacks->before));
 	write_counter(stream);
 }
 
@@ -230,13 +235,28 @@ looked_up(void *arg, bool failed, int64_t count, int64_t bytes)
 }
 
 static void
+all_is_written(void *arg, enum txn_result result)
+{
+	struct lookup *lookup = arg;
+	const struct stream *stream = lookup->stream;
+
+	(void)result;
+	if (stream == NULL)
+		free(lookup);
+	else
+		read_counter(stream->host->store, stream->node, stream->resuming, looked_up, lookup);
+}
+
+/* Behind all that is on its way to the disk, the session's own last messages too. */
+static void
 look_up(struct stream *stream)
 {
 	struct lookup *lookup = xcalloc(1, sizeof *lookup);
+	struct txn *nothing = txn_new(stream->host->store);
 
 	lookup->stream = stream;
 	stream->lookup = lookup;
-	read_counter(stream->host->store, stream->node, stream->resuming, looked_up, lookup);
+	txn_submit(&nothing, all_is_written, lookup);
 }
 
 /* h must count all that the old stream had taken: it waits until that is handled. */

@@ -16,6 +16,7 @@
 #include "proto/xmlin.h"
 #include "relay/log.h"
 #include "relay/store/read.h"
+#include "relay/store/txn.h"
 #include "relay/stream/smacks-private.h"
 #include "relay/stream/stream-private.h"
 
@@ -37,6 +38,7 @@ void __wrap_stream_drop(struct stream *stream);
 void __wrap_stream_later(struct stream *stream);
 void __wrap_stream_set_deadline(struct stream *stream, enum stream_deadline which, int64_t ms);
 void __wrap_read_counter(struct store *store, const char *node, const char *id, read_count_fn *fn, void *arg);
+void __wrap_txn_submit(struct txn **txn, txn_done_fn *done, void *arg);
 
 void
 __wrap_stream_write(struct stream *stream, const char *bytes, size_t len)
@@ -92,6 +94,21 @@ __wrap_read_counter(struct store *store, const char *node, const char *id, read_
 	(void)store;
 	(void)node;
 	fn(arg, false, strncmp(id, "77", 2) == 0 ? 77 : -1, 0);
+}
+
+/* The writer is slow while this is set. */
+static bool writing;
+static txn_done_fn *written;
+static void *written_arg;
+
+void
+__wrap_txn_submit(struct txn **txn, txn_done_fn *done, void *arg)
+{
+	txn_abandon(txn);
+	written = done;
+	written_arg = arg;
+	if (!writing && done != NULL)
+		done(arg, TXN_COMMITTED);
 }
 
 /* ---- the owner ---- */
@@ -468,6 +485,56 @@ what_is_lost_is_told(void **state)
 	assert_int_equal(lost, 3);
 }
 
+/* A message that is committed only now counts: else its sender would say it again. */
+static void
+the_number_is_read_behind_what_is_being_written(void **state)
+{
+	struct stream *first = stream_of("ana", STATE_BIND), *second = stream_of("ana", STATE_BIND);
+	static const char id[] = "77000000000000000000000000000000";
+
+	(void)state;
+	assert_int_equal(sizeof id, ID_LEN + 1);
+	writing = true;
+	hear(first, "<resume xmlns='" NS_SM "' h='0' previd='%s'/>", id);
+	assert_string_equal(said, "");
+	writing = false;
+	written(written_arg, TXN_COMMITTED);
+	assert_non_null(strstr(said, "h='77'"));
+	/* Gone meanwhile. */
+	said[0] = '\0';
+	writing = true;
+	hear(second, "<resume xmlns='" NS_SM "' h='0' previd='%s'/>", id);
+	resume_leave(second);
+	writing = false;
+	written(written_arg, TXN_COMMITTED);
+	assert_string_equal(said, "");
+}
+
+/* A message whose recipient was still being read when its stream ended is committed with its number all the same. */
+static void
+decided_behind_the_end(void **state)
+{
+	struct stream *stream = managed("ana");
+	struct slot *first = fifo_add(stream->fifo), *last;
+	struct fifo *fifo = stream->fifo;
+	const char *id;
+	uint32_t h;
+
+	(void)state;
+	stream->smacks->count.handled = UINT32_MAX;
+	slot_decided(first);
+	last = fifo_add(fifo);
+	resume_lost(stream);
+	stream->fifo = fifo_new(&fifo_owner, stream, &shared.unhandled);
+	fifo_leave(&fifo);
+	assert_true(slot_counter(last, &id, &h));
+	assert_int_equal(h, 1); /* behind 2^32-1 come 0 and 1 */
+	assert_string_equal(id, stream->smacks->id);
+	assert_false(slot_counter(first, &id, &h)); /* had its own when it was decided */
+	slot_done(&first);
+	slot_done(&last);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -484,6 +551,8 @@ main(void)
 		TEST(so_much_and_no_more),
 		TEST(too_much_while_it_is_sent_again),
 		TEST(what_is_lost_is_told),
+		TEST(the_number_is_read_behind_what_is_being_written),
+		TEST(decided_behind_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
