@@ -59,7 +59,7 @@ write_row(struct buf *out, const struct asking *asking, const struct message_row
 	add_attribute(out, "queryid", asking->queryid);
 	buf_printf(out, " id='%s'><forwarded xmlns='" NS_FORWARD "'><delay xmlns='" NS_DELAY "' stamp='%s'/>",
 		   id, stamp);
-	mailbox_write(out, session, row->id, 0, row->body, row->len);
+	mailbox_write_stored(out, session, row->id, 0, row->body, row->len);
 	buf_adds(out, "</forwarded></result></message>");
 }
 

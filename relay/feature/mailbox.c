@@ -52,6 +52,7 @@ mailbox_hold(struct session *session)
 		stream_barrier(session->stream, mailbox != NULL && (mailbox->reading || mailbox->clearing > 0));
 }
 
+/* received: 0 when it is delivered live. */
 static void
 send_row(struct session *session, int64_t id, int64_t received, const char *body, size_t len)
 {
@@ -62,7 +63,10 @@ send_row(struct session *session, int64_t id, int64_t received, const char *body
 
 	if (session->gone)
 		return;
-	mailbox_write(&buf, session, id, received, body, len);
+	if (received != 0)
+		mailbox_write_stored(&buf, session, id, received, body, len);
+	else
+		mailbox_write(&buf, session, id, 0, body, len);
 	mailbox_remember(mailbox, &(struct mailbox_row){ .id = id, .sent = UINT64_MAX });
 	store_stanza_id(router_store(session->router), id, text);
 	tally_add(TALLY_DELIVERED, 1);
@@ -264,6 +268,8 @@ mailbox_sent(struct session *session, int64_t id)
 	if (session->gone || mailbox_is_away(session) || mailbox_is_per_device(session))
 		return;
 	mailbox = mailbox_of(session);
+	if (mailbox->owed != NULL) /* it waits behind what is sent again: not sent yet, and nothing counts it */
+		return;
 	if (!session_is_eligible(session) && (session->available || !mailbox->no_flush))
 		return;
 	if (mailbox->count >= MAILBOX_LIVE_MOST || mailbox_is_unconfirmed(mailbox, id))

@@ -40,5 +40,8 @@ void mailbox_sent(struct session *session, int64_t id);
  * delay of the relay (XEP-0203). */
 void mailbox_write(struct buf *out, const struct session *session, int64_t id, int64_t received,
     const char *body, size_t len);
+/* The same of one that was read from the disk: when it is damaged, an empty message with its id. */
+void mailbox_write_stored(struct buf *out, const struct session *session, int64_t id, int64_t received,
+    const char *body, size_t len);
 
 #endif

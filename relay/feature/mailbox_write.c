@@ -2,8 +2,10 @@
  * feature/mailbox_write.c -- a stored message as it goes out: with its stanza-id (XEP-0359), later also
  * with its delay (XEP-0203).
  *
- * Bodies are stored as xmlout() wrote them and never changed; what is added goes before the closing tag, so
- * that nothing is parsed again.
+ * Bodies are stored as xmlout() wrote them and never changed; what is added goes before the closing tag. What
+ * comes from the disk is parsed once more before it goes out, since nothing guards a body there: one flipped
+ * bit would end its reader's stream at every login. (About 4 us a row; what is delivered live never was there.)
+ * DIAGNOSTICS: an error for each message that the disk has damaged; an empty one goes out in its place.
  */
 #include "config.h"
 
@@ -11,9 +13,12 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include "proto/arena.h"
 #include "proto/buf.h"
 #include "proto/ns.h"
 #include "proto/stamp.h"
+#include "proto/stanza.h"
+#include "proto/xmlin.h"
 #include "proto/xmlout.h"
 #include "relay/log.h"
 #include "relay/route/account.h"
@@ -57,7 +62,7 @@ mailbox_write(struct buf *out, const struct session *session, int64_t id, int64_
 	} else if (len > 2 && memcmp(body + len - 2, "/>", 2) == 0) {
 		buf_add(out, body, len - 2);
 		buf_adds(out, ">");
-	} else { /* the disk gave back another: an empty one takes its place, and is confirmed like any */
+	} else { /* damaged: an empty one takes its place, and is confirmed like any */
 		log_error(&session->log, "the message %" PRId64 " in the database is damaged", id);
 		buf_adds(out, "<message>");
 	}
@@ -65,4 +70,23 @@ mailbox_write(struct buf *out, const struct session *session, int64_t id, int64_
 	if (received != 0)
 		add_delay(out, session, received);
 	buf_adds(out, closing);
+}
+
+static bool
+is_sound(const char *body, size_t len)
+{
+	struct arena *arena = arena_new();
+	enum stream_error refused;
+	const struct xml *message = xmlin_parse(arena, body, len, &xmlin_limits_stored, &refused);
+	bool sound = message != NULL && stanza_kind(message) == STANZA_MESSAGE;
+
+	arena_free(&arena);
+	return sound;
+}
+
+void
+mailbox_write_stored(struct buf *out, const struct session *session, int64_t id, int64_t received,
+		     const char *body, size_t len)
+{
+	mailbox_write(out, session, id, received, body, is_sound(body, len) ? len : 0);
 }

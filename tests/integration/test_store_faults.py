@@ -59,7 +59,7 @@ def serve():
         came = {e.get("id") for e in stream.drain(0.3, MESSAGES + 1) if e.tag == CLIENT + "message"}
         stream.close()
     except (AssertionError, OSError, Closed, TimeoutError, Refused, xml.etree.ElementTree.ParseError):
-        came = None                             # a body that is XML no more is given out as it is: nothing guards it
+        came = None                             # nothing guards what is no message: the names in a roster, for one
     code = None
     try:
         code = relay.process.wait(0.2 if came is None else 0)

@@ -532,6 +532,65 @@ told_late_of_what_a_flush_has_sent(void **state)
 	client_free(&b);
 }
 
+/* Taken up again while the mailbox still sends what it owes: an archive result waits behind that, and <a/> for what was sent
+ * before says nothing of it. */
+static void
+an_archive_result_that_waits_is_not_confirmed(void **state)
+{
+	struct client *b = managed_beto("b");
+	uint64_t had = b->sent;
+	int64_t id;
+
+	(void)state;
+	say("beto@familia.example", 1);
+	id = b->session->mailbox->rows[0].id;
+	b->away = true;
+	say("beto@familia.example", 2);
+	b->away = false;
+	b->queued = MAILBOX_QUEUED_MOST + 1;
+	b->sent = had;
+	mailbox_resumed(b->session, had);
+	assert_non_null(b->session->mailbox->owed);
+	assert_int_equal(b->session->mailbox->state, MAILBOX_PAUSED);
+	mailbox_sent(b->session, id);
+	ack(b, had);
+	assert_int_equal(world_pending(world, "beto"), 2);
+	client_free(&b);
+}
+
+static void
+damaged_on_the_disk(void **state)
+{
+	static const char *const bodies[] = {
+		"<message xmlns='jabber:client'><body>one</bodx></message>",
+		"<message xmlns='jabber:client'><body>\xff</body></message>",
+		"<iq xmlns='jabber:client'/>",
+		"<message xmlns='jabber:client'/></message>",
+		"<message xmlns='jabber:client'><body>good</body></message>",
+	};
+	enum { BODIES = sizeof bodies / sizeof *bodies };
+	struct client *b;
+
+	(void)state;
+	for (int i = 0; i < BODIES; i++) {
+		struct txn *txn = txn_new(world->store);
+		int64_t id = store_next_id(world->store);
+
+		txn_add(txn, &(struct op){ .kind = OP_MESSAGE, .id = id, .time = 1, .from = "ana@familia.example",
+		                 .to = "beto@familia.example", .body = bodies[i], .body_len = strlen(bodies[i]) });
+		txn_add(txn, &(struct op){ .kind = OP_PENDING, .account = "beto", .id = id });
+		txn_submit(&txn, NULL, NULL);
+	}
+	b = beto("b", "<presence/>");
+	assert_int_equal(client_count(b, "<stanza-id "), BODIES);
+	assert_int_equal(client_count(b, "<message><stanza-id "), BODIES - 1);
+	assert_int_equal(client_count(b, "<body>"), 1);
+	assert_true(client_has(b, "<body>good</body>"));
+	assert_true(client_pong(b));
+	assert_int_equal(world_pending(world, "beto"), 0);
+	client_free(&b);
+}
+
 int
 main(void)
 {
@@ -556,6 +615,8 @@ main(void)
 		WITH(fifty_live_rows_are_asked_for),
 		WITH(rows_from_before_enabling_are_pinged_for),
 		WITH(told_late_of_what_a_flush_has_sent),
+		WITH(an_archive_result_that_waits_is_not_confirmed),
+		WITH(damaged_on_the_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
