@@ -1,6 +1,9 @@
 /*
  * sync_roster.c -- people: the roster (RFC 6121 section 2), subscriptions (section 3) and the block list (XEP-0191).
  *
+ * The roster's version is kept with its items in one transaction (RFC 6121 2.6): a roster that did not change is not sent
+ * again. A relay that gives no version is asked without one.
+ *
  * A request to subscribe is granted when the person is a contact here; others wait in the account's value "asked", one
  * address a line, until `contact add` or `contact block`.
  */
@@ -20,7 +23,11 @@
 #include "proto/stanza.h"
 #include "proto/xml.h"
 
-enum { ROSTER_MAX = 5000, ASKED_MAX = 4096 /* bytes of the list of those who asked */ };
+enum {
+	ROSTER_MAX = 5000,
+	VERSION_MAX = 256, /* bytes */
+	ASKED_MAX = 4096,  /* bytes of the list of those who asked */
+};
 
 static struct xml *
 new_iq(struct arena *arena, const char *type)
@@ -43,13 +50,22 @@ take_item(struct sync *sync, struct arena *arena, const struct xml *item)
 }
 
 static void
+keep_version(struct sync *sync, const struct xml *query)
+{
+	const char *version = xml_attr(query, "ver");
+
+	account_set_text(sync->db, sync->account->id, "roster.ver",
+	    version != NULL && strlen(version) <= VERSION_MAX ? version : NULL);
+}
+
+static void
 roster_came(struct sync *sync, struct arena *arena, const struct xml *answer, void *arg)
 {
 	const struct xml *query = answer != NULL ? xml_find(answer, "query", NS_ROSTER) : NULL;
 	size_t count = 0;
 
 	(void)arg;
-	if (answer == NULL || iq_type(answer) != IQ_RESULT || query == NULL)
+	if (answer == NULL || iq_type(answer) != IQ_RESULT || query == NULL) /* without: as it was (2.6.3) */
 		return;
 	db_begin(sync->db);
 	contact_roster_begin(sync->db, sync->account->id);
@@ -57,6 +73,7 @@ roster_came(struct sync *sync, struct arena *arena, const struct xml *answer, vo
 	     item = xml_next(item, "item", NS_ROSTER), count++)
 		take_item(sync, arena, item);
 	contact_roster_end(sync->db, sync->account->id);
+	keep_version(sync, query);
 	db_commit(sync->db, NULL);
 }
 
@@ -89,7 +106,8 @@ sync_ask_roster(struct sync *sync)
 	struct arena *arena = arena_new();
 	struct xml *iq = new_iq(arena, "get");
 
-	xml_add(arena, iq, "query", NS_ROSTER);
+	xml_set(arena, xml_add(arena, iq, "query", NS_ROSTER), "ver",
+	    account_get(sync->db, arena, sync->account->id, "roster.ver", NULL));
 	sync_ask(sync, iq, roster_came, NULL);
 	iq = new_iq(arena, "get");
 	xml_add(arena, iq, "blocklist", NS_BLOCKING);
@@ -100,11 +118,13 @@ sync_ask_roster(struct sync *sync)
 void
 sync_roster_push(struct sync *sync, struct arena *arena, const struct xml *iq)
 {
-	const struct xml *item = xml_find(xml_find(iq, "query", NS_ROSTER), "item", NS_ROSTER);
+	const struct xml *query = xml_find(iq, "query", NS_ROSTER), *item = xml_find(query, "item", NS_ROSTER);
 
 	db_begin(sync->db);
-	if (item != NULL)
+	if (item != NULL) {
 		take_item(sync, arena, item);
+		keep_version(sync, query);
+	}
 	db_commit(sync->db, NULL);
 	stream_send(sync->stream, iq_result(arena, iq));
 }

@@ -16,6 +16,7 @@ import termios
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from lazo_test import *
 from lazo_home import *
+from xmpp_raw import login
 
 EX_USAGE, EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 64, 65, 67, 69, 75, 77, 78
 
@@ -443,6 +444,28 @@ def test_what_comes_while_the_kernel_is_asked():
     done = subprocess.run([*argv, LAZO, "--home", ana.dir, "sync"], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=60)
     equal(done.returncode, 0, done.stderr)
+
+
+def test_roster_by_version():
+    """RFC 6121 2.6: one that did not change is not sent again; what another device changed meanwhile comes."""
+    carla = Home(relay, relay.user())
+    carla.login()
+    many = [f"persona{i}@{HOST}" for i in range(60)]
+    other = login(relay, carla.jid)
+    for jid in many:
+        other.result("set", f"<query xmlns='jabber:iq:roster'><item jid='{jid}' name='Persona'/></query>")
+    [first] = carla.json("sync")
+    [again] = carla.json("sync")
+    check(first["bytes_received"] > again["bytes_received"] + 60 * 50, f"{first} then {again}")
+    equal({c["jid"] for c in carla.json("contact", "list")} >= set(many), True, "all contacts are kept")
+    other.result("set", f"<query xmlns='jabber:iq:roster'><item jid='{many[0]}' name='Otra'/></query>")
+    other.result("set", f"<query xmlns='jabber:iq:roster'><item jid='{many[1]}' subscription='remove'/></query>")
+    other.close()
+    [changed] = carla.json("sync")
+    check(changed["bytes_received"] > again["bytes_received"] + 60 * 50, f"the whole one after a change: {changed}")
+    names = {c["jid"]: c["name"] for c in carla.json("contact", "list")}
+    equal(names[many[0]], "Otra", "renamed elsewhere")
+    equal(names.get(many[1], ""), "", "removed elsewhere")
 
 
 def test_two_reads_at_once_show_each_message_once():
