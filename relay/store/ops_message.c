@@ -39,7 +39,7 @@ count_references(struct txn_op *message)
 	int64_t count = 0;
 
 	for (struct txn_op *later = message->next; later != NULL; later = later->next) {
-		bool refers = later->op.kind == OP_BOX || later->op.kind == OP_PENDING;
+		bool refers = later->op.kind == OP_BOX || later->op.kind == OP_PENDING || later->op.kind == OP_SPOOL_NEW;
 		if (refers && later->op.id == message->op.id) {
 			later->counted = true;
 			later->number = (int64_t)message->op.body_len;
@@ -115,9 +115,8 @@ op_message_drop(struct db *db, int64_t id)
 	return result;
 }
 
-/* A row that refers to the message was asked for; `added` says whether it is new. */
-static enum db_result
-settle_reference(struct db *db, const struct txn_op *own, bool added)
+enum db_result
+op_message_refer(struct db *db, const struct txn_op *own, bool added)
 {
 	if (own->counted == added)
 		return DB_OK;
@@ -150,7 +149,7 @@ op_box(struct db *db, struct txn_op *own)
 	    (result = db_run(db, SQL_BOX_NEW, v_int(account), v_int(op->id), v_int(peer))) != DB_OK)
 		return result;
 	bool added = db_changes(db) > 0;
-	if ((result = settle_reference(db, own, added)) != DB_OK || !added ||
+	if ((result = op_message_refer(db, own, added)) != DB_OK || !added ||
 	    (result = message_bytes(db, own, &bytes)) != DB_OK)
 		return result;
 	return db_run(db, SQL_USAGE_ADD, v_int(account), v_int(bytes));
@@ -214,15 +213,16 @@ op_pending(struct db *db, struct txn_op *own)
 {
 	const struct op *op = &own->op;
 	int64_t account, bytes;
-	enum db_result result;
+	enum db_result result = op_account_find(db, op->account, &account);
 
-	if ((result = recipient_find(db, op->account, &account)) != DB_OK ||
-	    (result = message_bytes(db, own, &bytes)) != DB_OK ||
+	if (result == DB_CONFLICT)
+		return op->optional ? op_message_refer(db, own, false) : DB_ERROR; /* as recipient_find() */
+	if (result != DB_OK || (result = message_bytes(db, own, &bytes)) != DB_OK ||
 	    (result = db_run(db, SQL_PENDING_NEW, v_int(account), v_int(op->id), v_int(bytes),
 			     v_int(op->stranger))) != DB_OK)
 		return result;
 	bool added = db_changes(db) > 0;
-	if ((result = settle_reference(db, own, added)) != DB_OK || !added)
+	if ((result = op_message_refer(db, own, added)) != DB_OK || !added)
 		return result;
 	return db_run(db, SQL_WAITING_ADD, v_int(account), v_int(bytes), v_int(op->stranger));
 }

@@ -14,6 +14,7 @@
 #include "relay/store/db.h"
 #include "relay/store/read.h"
 #include "relay/store/waiting.h"
+#include "relay/store/spool.h"
 #include "relay/store/status.h"
 #include "relay/store/token.h"
 
@@ -36,6 +37,8 @@ union question_fn {
 	read_archive_over_fn *archive_over;
 	read_status_fn *status;
 	read_tokens_fn *tokens;
+	read_spool_fn *spool;
+	read_spool_domains_fn *spool_domains;
 };
 
 /* A growing row of results. */

@@ -156,7 +156,25 @@ static const char eighth[] =
     " count INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, client, place)) WITHOUT ROWID;"
     "PRAGMA user_version = 8;";
 
-static const char *const steps[] = { first, second, third, fourth, fifth, sixth, seventh, eighth };
+/* Messages held for another relay (spool.h), which leave a domain in order of their ids: that of a row is its message's. destination:
+   the domain, interned. name: the stanza's own id. next: held, not before then; settled, until then. The table of the first step was
+   never written to. status: handed, with how (enum spool_how), and ended, with why. */
+static const char ninth[] =
+    "DROP TABLE spool;"
+    "CREATE TABLE spool (id INTEGER PRIMARY KEY, destination INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0,"
+    " custody BLOB NOT NULL, name TEXT, reason TEXT, tries INTEGER NOT NULL DEFAULT 0, doubts INTEGER NOT NULL DEFAULT 0,"
+    " next INTEGER NOT NULL DEFAULT 0, since INTEGER NOT NULL, expires INTEGER NOT NULL);"
+    "CREATE INDEX spool_order ON spool (destination, state, id);"
+    "CREATE INDEX spool_expires ON spool (expires);"
+    "CREATE INDEX spool_settled ON spool (next) WHERE state = 1;"
+    "CREATE INDEX spool_name ON spool (name) WHERE name IS NOT NULL;"
+    "ALTER TABLE status ADD COLUMN handed INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE status ADD COLUMN how INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE status ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE status ADD COLUMN reason TEXT;"
+    "PRAGMA user_version = 9;";
+
+static const char *const steps[] = { first, second, third, fourth, fifth, sixth, seventh, eighth, ninth };
 
 int64_t
 schema_version(void)

@@ -23,6 +23,12 @@
 	"SELECT s.id, s.change, a.node, j.text, s.origin, s.accepted, s.delivered, s.displayed"              \
 	" FROM status s JOIN account a ON a.id = s.account JOIN jid j ON j.id = s.peer"
 
+#define SPOOL_ROWS                                                                                           \
+	"SELECT s.id, m.time, s.expires, f.text, m.sender_resource, t.text, m.recipient_resource, m.body,"   \
+	" d.text, s.custody, s.state, s.name, s.reason, s.tries, s.next"                                     \
+	" FROM spool s JOIN msg m ON m.id = s.id JOIN jid f ON f.id = m.sender JOIN jid t ON t.id = m.recipient" \
+	" JOIN jid d ON d.id = s.destination"
+
 static const char *const texts[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_BEGIN_READ] = "BEGIN",
@@ -161,6 +167,41 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_READ_STATUS_ORIGIN] = STATUS_ROWS " WHERE s.account = (SELECT id FROM account WHERE node = ?1)"
 					       " AND s.origin = ?2 ORDER BY s.id DESC LIMIT 1",
 	[SQL_READ_STATUS_OF] = STATUS_ROWS " WHERE s.id = ?1",
+	[SQL_STATUS_HANDED] = "UPDATE status SET handed = ?2, how = ?3, change = ?4 WHERE id = ?1",
+	[SQL_STATUS_ENDED] = "UPDATE status SET ended = ?2, reason = ?3, change = ?4 WHERE id = ?1",
+	[SQL_STATUS_OWNER] = "SELECT account FROM status WHERE id = ?1",
+
+	/* spool.state: enum spool_state */
+	[SQL_SPOOL_NEW] = "INSERT INTO spool (id, destination, custody, name, since, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+			  " ON CONFLICT (id) DO NOTHING",
+	[SQL_SPOOL_SETTLE] = "UPDATE spool SET state = 1, next = ?2 WHERE id = ?1 AND state <> 1",
+	[SQL_SPOOL_END] = "DELETE FROM spool WHERE id = ?1",
+	[SQL_SPOOL_CLEAN] = "DELETE FROM spool WHERE id IN (SELECT id FROM spool WHERE state = 1 AND next <= ?1"
+			    " ORDER BY next LIMIT ?2) RETURNING id",
+	[SQL_SPOOL_DEFER] = "UPDATE spool SET state = 0, tries = tries + 1, next = ?2, reason = ?3 WHERE id = ?1",
+	[SQL_SPOOL_DOUBT] = "UPDATE spool SET doubts = doubts + 1, state = CASE WHEN doubts + 1 >= ?2 THEN 2 ELSE 0 END"
+			    " WHERE id = ?1 AND state = 0 RETURNING state",
+	[SQL_SPOOL_RETRY] = "UPDATE spool SET state = 0, doubts = 0, next = 0 WHERE id = ?1 AND state <> 1",
+	[SQL_SPOOL_RETRY_ALL] = "UPDATE spool SET state = 0, doubts = 0, next = 0 WHERE state <> 1 AND (state = 2 OR next <> 0)"
+				" AND (?1 IS NULL OR destination = (SELECT id FROM jid WHERE text = ?1))",
+	[SQL_SPOOL_LONGER] = "UPDATE spool SET expires = since + ?2 WHERE destination = ?1 AND state <> 1",
+	[SQL_PEER_FIND] = "SELECT state, seen FROM peer WHERE domain = ?1",
+	[SQL_PEER_KNOWN] = "INSERT INTO peer (domain, state, since) VALUES (?1, 1, ?2)"
+			   " ON CONFLICT (domain) DO UPDATE SET state = state | 1",
+	[SQL_PEER_TRIED] = "INSERT INTO peer (domain, since, tries, next, reason) VALUES (?1, ?2, ?3, ?4, ?5)"
+			   " ON CONFLICT (domain) DO UPDATE SET tries = ?3, next = ?4, reason = ?5",
+	[SQL_PEER_SEEN] = "INSERT INTO peer (domain, since, seen) VALUES (?1, ?2, ?2)"
+			  " ON CONFLICT (domain) DO UPDATE SET seen = ?2, tries = 0, next = 0, reason = NULL",
+	[SQL_READ_SPOOL] = SPOOL_ROWS " WHERE s.destination = (SELECT id FROM jid WHERE text = ?1) AND s.state = 0"
+				      " AND s.id > ?2 ORDER BY s.id LIMIT ?3",
+	[SQL_READ_SPOOL_EXPIRED] = SPOOL_ROWS " WHERE s.expires <= ?1 AND s.state <> 1 ORDER BY s.expires LIMIT ?2",
+	[SQL_READ_SPOOL_NAMED] = SPOOL_ROWS " WHERE s.name = ?1 AND s.destination = (SELECT id FROM jid WHERE text = ?2)"
+					    " ORDER BY s.id DESC LIMIT 20",
+	[SQL_READ_SPOOL_LIST] = SPOOL_ROWS " WHERE s.id > ?1 AND s.state <> 1 ORDER BY s.id LIMIT ?2",
+	[SQL_READ_SPOOL_NEXT] = "SELECT destination FROM spool WHERE destination > ?1 ORDER BY destination LIMIT 1",
+	[SQL_READ_SPOOL_DOMAIN] = "SELECT j.text, coalesce(p.state, 0), coalesce(p.seen, 0), coalesce(p.tries, 0),"
+				  " coalesce(p.next, 0), p.reason FROM jid j LEFT JOIN peer p ON p.domain = j.text WHERE j.id = ?1",
+	[SQL_READ_SPOOL_PEER] = "SELECT domain, state, seen, tries, next, reason FROM peer WHERE domain = ?1",
 	[SQL_TOKEN_KEYS] = "SELECT stored_sha256 FROM account WHERE id = ?1",
 	[SQL_TOKEN_EXPIRE] = "DELETE FROM token WHERE account = ?1 AND expires <= ?2",
 	[SQL_TOKEN_NEW] = "INSERT INTO token (account, client, place, mechanism, text, issued, expires)"

@@ -83,6 +83,38 @@ op_delivered(struct db *db, int64_t recipient, int64_t id, int64_t time)
 	return none_is_ok(result);
 }
 
+/* A record of its own for whom it belongs to; none: nobody asked for one. */
+static enum db_result
+change_of(struct db *db, int64_t id, int64_t time, int64_t *change_r)
+{
+	int64_t owner;
+	enum db_result result = db_number(db, SQL_STATUS_OWNER, v_int(id), &owner);
+
+	return result != DB_OK ? result : next_change(db, owner, time, change_r);
+}
+
+enum db_result
+op_handed(struct db *db, int64_t id, int64_t time, int how)
+{
+	int64_t change;
+	enum db_result result = change_of(db, id, time, &change);
+
+	if (result == DB_OK)
+		result = db_run(db, SQL_STATUS_HANDED, v_int(id), v_int(time), v_int(how), v_int(change));
+	return none_is_ok(result);
+}
+
+enum db_result
+op_ended(struct db *db, int64_t id, int64_t time, const char *reason)
+{
+	int64_t change;
+	enum db_result result = change_of(db, id, time, &change);
+
+	if (result == DB_OK)
+		result = db_run(db, SQL_STATUS_ENDED, v_int(id), v_int(time), v_text(reason), v_int(change));
+	return none_is_ok(result);
+}
+
 enum db_result
 op_status_delivered(struct db *db, struct txn_op *own)
 {

@@ -63,15 +63,30 @@ void txn_list_finish(struct txn_list *list);
 enum { OP_IDS = OP_TOKEN_DEL + 1 };
 bool op_grows(enum op_kind kind);
 enum db_result op_apply(struct db *db, struct txn_op *op);
+/* spool.c */
+enum db_result op_spool_new(struct db *db, struct txn_op *own);
+enum db_result op_spool_settle(struct db *db, struct txn_op *own);
+enum db_result op_spool_end(struct db *db, struct txn_op *own);
+enum db_result op_spool_clean(struct db *db, struct txn_op *own);
+enum db_result op_spool_defer(struct db *db, struct txn_op *own);
+enum db_result op_spool_doubt(struct db *db, struct txn_op *own);
+enum db_result op_spool_retry(struct db *db, struct txn_op *own);
+enum db_result op_peer_tried(struct db *db, struct txn_op *own);
+enum db_result op_peer_seen(struct db *db, struct txn_op *own);
 /* token.c */
 enum db_result op_token_new(struct db *db, struct txn_op *own);
 enum db_result op_token_use(struct db *db, struct txn_op *own);
 enum db_result op_token_del(struct db *db, struct txn_op *own);
+/* A row that refers to the message was asked for; `added` says whether it is new. */
+enum db_result op_message_refer(struct db *db, const struct txn_op *own, bool added);
 /* One message row less refers to it; gone with the last. */
 enum db_result op_message_drop(struct db *db, int64_t id);
 enum db_result op_jid_intern(struct db *db, const char *text, size_t len, int64_t *id_r);
 /* status.c. op_delivered: a device of `recipient` (account id) has confirmed it; before the message may go. */
 enum db_result op_delivered(struct db *db, int64_t recipient, int64_t id, int64_t time);
+/* Custody of message `id` has moved (how: enum spool_how), or it has ended otherwise. */
+enum db_result op_handed(struct db *db, int64_t id, int64_t time, int how);
+enum db_result op_ended(struct db *db, int64_t id, int64_t time, const char *reason);
 enum db_result op_status_new(struct db *db, struct txn_op *op);
 enum db_result op_status_delivered(struct db *db, struct txn_op *op);
 enum db_result op_status_received(struct db *db, struct txn_op *op);

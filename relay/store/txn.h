@@ -77,6 +77,18 @@ enum op_kind {
 	OP_STATUS_RECEIVED,  /* `peer` says that what this account called `item` has come */
 	OP_STATUS_DISPLAYED, /* and was displayed */
 	OP_STATUS_EXPIRE,    /* forget at most 500 of the oldest, accepted by op.time */
+	/* spool.h: messages held for other relays */
+	OP_SPOOL_NEW,   /* message `id`, which the stanza calls `item` (NULL: nothing), is held for the domain `peer` with the custody
+			   id `key` (of its 32 bytes the first 16) until `expires`; until `most` when nobody here knows that domain.
+			   stranger: the sender's roster does not have the recipient */
+	OP_SPOOL_SETTLE, /* message `id`: the peer has it (`max_items`: enum spool_how); its body is kept until `expires` */
+	OP_SPOOL_END,    /* message `id` is held no more; `config` why (NULL: it had been settled). Conflict: it is not there */
+	OP_SPOOL_CLEAN,  /* at most 500 of those settled whose body was to be kept until `time` */
+	OP_SPOOL_DEFER,  /* message `id`: not before `expires`, for the reason `config` */
+	OP_SPOOL_DOUBT,  /* message `id` was sent, and the line lost before the answer; after `most` times it is not sent again by itself */
+	OP_SPOOL_RETRY,  /* message `id`, 0: all for the domain `peer`, NULL: for all, as if never tried */
+	OP_PEER_TRIED,   /* the domain `peer`, for the `id`th time in vain, because of `config`; next at `expires` */
+	OP_PEER_SEEN,    /* the domain `peer` was there at `time`; was it not known, what waits for it is now held for `most` ms */
 	OP_TOKEN_NEW, /* store/token.h: `token` for the client `item` and the mechanism `config` until `expires`, into its
 			 new place; keys: those it has logged in by, or NULL. Conflict: no such account, other keys */
 	OP_TOKEN_USE, /* `token` of the client `item` was used at `time`, with count `most` (0: none): it becomes the current
@@ -129,11 +141,12 @@ struct op {
 	const char *config;      /* node: opaque text that the feature reads back */
 	const char *publisher;   /* item: full JID */
 	int64_t most;            /* OP_BOX_EXPIRE, OP_ITEM_SET: bytes */
-	bool stranger;           /* OP_PENDING */
+	bool stranger;           /* OP_PENDING, OP_SPOOL_NEW */
+	bool optional;           /* OP_PENDING: nothing to do, not a failure, when there is no such account */
 	/* OP_PENDING_CLEAR, OP_DEVICE_ACK: what left the mailbox is added here before `done` of a committed transaction; the
 	 * caller's until then; NULL: not asked. */
 	struct pending_tally *left;
-	int max_items;           /* OP_ITEM_SET: how many to keep; 0: all */
+	int max_items;           /* OP_ITEM_SET: how many to keep; 0: all. OP_SPOOL_SETTLE */
 	const struct roster_row *roster;
 	const struct scram_keys *keys;
 	const char *token;  /* invite; token */

@@ -182,7 +182,7 @@ look_into(const char *dir)
 	    number_of(db, "SELECT count(*) FROM pending WHERE id NOT IN (SELECT id FROM msg)") == 0 &&
 	    number_of(db,
 		      "SELECT count(*) FROM msg m WHERE refs <> (SELECT count(*) FROM box WHERE id = m.id)"
-		      " + (SELECT count(*) FROM pending WHERE id = m.id)") == 0 &&
+		      " + (SELECT count(*) FROM pending WHERE id = m.id) + (SELECT count(*) FROM spool WHERE id = m.id)") == 0 &&
 	    number_of(db, "SELECT count(*) FROM usage u WHERE (pending, pending_bytes) <>"
 			  " (SELECT count(*), coalesce(sum(bytes), 0) FROM pending p WHERE p.account = u.account)") == 0;
 	look.state.count = number_of(db, "SELECT count(*) FROM pending");

@@ -179,7 +179,7 @@ assert_references_hold(const char *dir)
 	assert_counts_hold(dir);
 	assert_int_equal(0, sql_number(dir, "SELECT count(*) FROM msg m LEFT JOIN (SELECT id, count(*) AS n "
 					    "FROM (SELECT id FROM box UNION ALL"
-					    " SELECT id FROM pending) GROUP BY id) r ON r.id = m.id WHERE "
+					    " SELECT id FROM pending UNION ALL SELECT id FROM spool) GROUP BY id) r ON r.id = m.id WHERE "
 					    "m.refs < 1 OR m.refs <> coalesce(r.n, 0)"));
 	assert_int_equal(0, sql_number(dir, "SELECT count(*) FROM box WHERE id NOT IN (SELECT id FROM msg)"));
 	assert_int_equal(
