@@ -60,8 +60,8 @@ enum queue_end { QUEUE_REFUSED, QUEUE_EXPIRED };
 struct queue_owner {
 	void (*ended)(void *arg, struct txn *txn, const struct queue_message *message, enum queue_end end, enum stanza_error error,
 	    const char *text);
-	/* The last transaction with an `ended` in it is committed: rows may be shown. */
-	void (*told)(void *arg);
+	/* Custody of these messages has moved or ended, and that is committed. */
+	void (*moved)(void *arg, const int64_t *ids, size_t count);
 	void *arg;
 };
 
@@ -89,10 +89,10 @@ void queue_acked(struct queue *queue, const char *domain, size_t count);
 void queue_down(struct queue *queue, const char *domain, enum queue_reason reason, const char *text);
 /* Any authenticated sign of the domain (a stream of theirs): what waits is tried at once. */
 void queue_seen(struct queue *queue, const char *domain);
-/* An error stanza from `domain`: the message to bare JID `from` (theirs) with the stanza id `name`, of our `to` (bare). wait: its type is
- * wait. Unknown to us: nothing. */
+/* An error stanza from `domain`: `from` (theirs, bare) did not take the message that `to` (ours, bare) has called `name`. wait: of that
+ * type; it is tried again later. then, later: was it one of ours; its sender is told, or will be. */
 void queue_refused(struct queue *queue, const char *domain, const char *from, const char *to, const char *name, bool wait,
-    enum stanza_error error);
+    enum stanza_error error, void (*then)(void *arg, bool ours), void *arg);
 
 /* The operator: domain NULL: all. What waits is tried at once. */
 void queue_retry(struct queue *queue, const char *domain);

@@ -48,7 +48,7 @@ void read_spool_expired(struct store *store, int64_t now, size_t limit, read_spo
 void read_spool_named(struct store *store, const char *domain, const char *name, read_spool_fn *fn, void *arg);
 /* All, behind `after`. */
 void read_spool_list(struct store *store, int64_t after, size_t limit, read_spool_fn *fn, void *arg);
-/* All domains with rows; costs a look-up each, however many rows there are. */
+/* All domains with rows to send (SPOOL_HELD); costs a look-up each, however many rows there are. */
 void read_spool_domains(struct store *store, read_spool_domains_fn *fn, void *arg);
 /* This one: 1 row, or 0 when nothing is known of it. */
 void read_spool_domain(struct store *store, const char *domain, read_spool_domains_fn *fn, void *arg);

@@ -200,7 +200,8 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_READ_SPOOL_LIST] = SPOOL_ROWS " WHERE s.id > ?1 AND s.state <> 1 ORDER BY s.id LIMIT ?2",
 	[SQL_READ_SPOOL_NEXT] = "SELECT destination FROM spool WHERE destination > ?1 ORDER BY destination LIMIT 1",
 	[SQL_READ_SPOOL_DOMAIN] = "SELECT j.text, coalesce(p.state, 0), coalesce(p.seen, 0), coalesce(p.tries, 0),"
-				  " coalesce(p.next, 0), p.reason FROM jid j LEFT JOIN peer p ON p.domain = j.text WHERE j.id = ?1",
+				  " coalesce(p.next, 0), p.reason FROM jid j LEFT JOIN peer p ON p.domain = j.text WHERE j.id = ?1"
+				  " AND EXISTS (SELECT 1 FROM spool WHERE destination = j.id AND state = 0)",
 	[SQL_READ_SPOOL_PEER] = "SELECT domain, state, seen, tries, next, reason FROM peer WHERE domain = ?1",
 	[SQL_TOKEN_KEYS] = "SELECT stored_sha256 FROM account WHERE id = ?1",
 	[SQL_TOKEN_EXPIRE] = "DELETE FROM token WHERE account = ?1 AND expires <= ?2",

@@ -1,0 +1,291 @@
+/*
+ * pump.c -- what goes out on a domain's stream: rows read by windows, in order of ids; which of them are on their way; what is acked
+ * is settled.
+ *
+ * Promises: at most QUEUE_WINDOW rows on their way, and no row twice at a time. A row of a stopped pair is skipped, and so are all
+ * behind it of that pair, until its time has come; then reading begins again at the front.
+ */
+#include "config.h"
+
+#include "relay/queue/queue-private.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "proto/buf.h"
+#include "proto/mem.h"
+#include "relay/log.h"
+#include "relay/net/clock.h"
+
+/* ---- pairs ---- */
+
+static size_t
+bare_len(const char *jid)
+{
+	return strcspn(jid, "/");
+}
+
+static bool
+same_bare(const char *bare, const char *jid)
+{
+	size_t len = bare_len(jid);
+
+	return strlen(bare) == len && memcmp(bare, jid, len) == 0;
+}
+
+static bool
+is_stopped(const struct domain *domain, const struct spool_row *row)
+{
+	for (size_t i = 0; i < domain->pair_count; i++)
+		if (same_bare(domain->pairs[i].from, row->from) && same_bare(domain->pairs[i].to, row->to))
+			return true;
+	return false;
+}
+
+void
+pump_stop_pair(struct domain *domain, const char *from, const char *to, int64_t ms)
+{
+	int64_t until = now_mono() + ms;
+
+	for (size_t i = 0; i < domain->pair_count; i++)
+		if (same_bare(domain->pairs[i].from, from) && same_bare(domain->pairs[i].to, to)) {
+			domain->pairs[i].until = until;
+			return;
+		}
+	if (domain->pairs == NULL)
+		domain->pairs = xcalloc(PAIRS_MOST, sizeof *domain->pairs);
+	if (domain->pair_count == PAIRS_MOST)
+		return;
+	domain->pairs[domain->pair_count++] = (struct pair){ .from = xstrndup(from, bare_len(from)),
+		.to = xstrndup(to, bare_len(to)), .until = until };
+}
+
+int64_t
+pump_pairs_until(struct domain *domain)
+{
+	int64_t first = INT64_MAX, now = now_mono();
+
+	for (size_t i = 0; i < domain->pair_count;) {
+		struct pair *pair = &domain->pairs[i];
+		if (pair->until > now) {
+			first = pair->until < first ? pair->until : first;
+			i++;
+			continue;
+		}
+		free(pair->from);
+		free(pair->to);
+		*pair = domain->pairs[--domain->pair_count];
+		domain->after = 0; /* what was skipped */
+		domain->due = true;
+	}
+	return first;
+}
+
+/* ---- on its way ---- */
+
+static bool
+is_among(const int64_t *ids, size_t count, int64_t id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+bool
+pump_has(const struct domain *domain, int64_t id)
+{
+	return is_among(domain->sent, domain->sent_count, id) || is_among(domain->settling, domain->settling_count, id);
+}
+
+void
+pump_forget(struct domain *domain, int64_t id)
+{
+	for (size_t i = 0; i < domain->sent_count; i++)
+		if (domain->sent[i] == id)
+			domain->sent[i] = 0;
+}
+
+/* False: the stream takes no more. */
+static bool
+send_row(struct domain *domain, const struct spool_row *row)
+{
+	struct queue *queue = domain->queue;
+	struct buf out = { .data = NULL };
+	bool taken;
+
+	write_stanza(&out, queue->host, row, now_wall());
+	if (out.len == 0) {
+		log_error(NULL, "the message %lld for %s in the database is damaged", (long long)row->id, domain->name);
+		domain->after = row->id;
+		return true;
+	}
+	taken = queue->line.send(queue->line.arg, domain->name, out.data, out.len);
+	buf_free(&out);
+	if (!taken)
+		return false;
+	domain->sent[domain->sent_count++] = row->id;
+	domain->after = row->id;
+	return true;
+}
+
+/* Stopped on disk, from before a restart. The wall clock may have jumped: never longer than the longest wait. */
+static bool
+waits(struct domain *domain, const struct spool_row *row)
+{
+	int64_t ms = row->next - now_wall();
+
+	if (row->next == 0 || ms <= 0)
+		return false;
+	if (!is_stopped(domain, row))
+		pump_stop_pair(domain, row->from, row->to, ms < LOOK_MS ? ms : LOOK_MS);
+	return true;
+}
+
+static void
+got(void *arg, bool failed, const struct spool_row *rows, size_t count)
+{
+	struct domain *domain = arg;
+	size_t i;
+
+	domain->reading = false;
+	if (!domain_release(domain) || domain->state != UP)
+		return;
+	for (i = 0; i < count && !domain->blocked && domain->sent_count < QUEUE_WINDOW; i++) {
+		const struct spool_row *row = &rows[i];
+		if (pump_has(domain, row->id) || waits(domain, row) || is_stopped(domain, row))
+			domain->after = row->id;
+		else
+			domain->blocked = !send_row(domain, row);
+	}
+	if (failed)
+		domain->blocked = true; /* logged by the store; until the stream moves */
+	else if (count == 0 && domain->back == INT64_MAX)
+		domain->due = false;
+	if (domain->after > domain->back)
+		domain->after = domain->back;
+	domain->back = INT64_MAX;
+	domain_kick(domain);
+}
+
+void
+pump(struct domain *domain)
+{
+	(void)pump_pairs_until(domain);
+	if (!domain->due || domain->reading || domain->blocked || domain->refusing || domain->pair_count == PAIRS_MOST ||
+	    domain->sent_count > QUEUE_WINDOW / 2 || domain->settling_count > 10 * QUEUE_WINDOW)
+		return;
+	domain->reading = true;
+	domain_hold(domain);
+	read_spool(domain->queue->store, domain->name, domain->after, QUEUE_WINDOW - domain->sent_count, got, domain);
+}
+
+/* ---- acked ---- */
+
+struct settling {
+	struct domain *domain;
+	size_t count;
+	int64_t ids[];
+};
+
+static void
+settled(void *arg, enum txn_result result)
+{
+	struct settling *settling = arg;
+	struct domain *domain = settling->domain;
+	struct queue *queue = domain->queue;
+
+	domain->settling_count -= settling->count; /* they end in the order of their transactions */
+	memmove(domain->settling, domain->settling + settling->count, domain->settling_count * sizeof *domain->settling);
+	if (domain_release(domain)) {
+		if (result != TXN_COMMITTED) { /* sent again: the peer knows the custody id, or it is in doubt */
+			domain->after = 0;
+			domain->due = true;
+		} else {
+			queue->settled += (int64_t)settling->count;
+			if (queue->owner.moved != NULL)
+				queue->owner.moved(queue->owner.arg, settling->ids, settling->count);
+		}
+		domain_kick(domain);
+	}
+	free(settling);
+}
+
+static void
+settle(struct domain *domain, struct settling *settling)
+{
+	struct txn *txn = txn_new(domain->queue->store);
+	int64_t now = now_wall();
+
+	if (domain->settling_count + settling->count > domain->settling_room) {
+		domain->settling_room = 2 * domain->settling_room + QUEUE_WINDOW;
+		domain->settling = xrealloc(domain->settling, domain->settling_room * sizeof *domain->settling);
+	}
+	for (size_t i = 0; i < settling->count; i++) {
+		domain->settling[domain->settling_count++] = settling->ids[i];
+		txn_add(txn, &(struct op){ .kind = OP_SPOOL_SETTLE, .id = settling->ids[i], .time = now, .expires = now + KEEP_MS,
+			.max_items = domain->deduplicates ? SPOOL_DURABLE : SPOOL_RECEIVED });
+	}
+	domain_hold(domain);
+	txn_submit(&txn, settled, settling);
+}
+
+void
+queue_acked(struct queue *queue, const char *name, size_t count)
+{
+	struct domain *domain = domain_find(queue, name);
+	struct settling *settling;
+
+	if (domain == NULL || domain->state != UP)
+		return;
+	if (count > domain->sent_count)
+		count = domain->sent_count;
+	settling = xcalloc(1, sizeof *settling + count * sizeof settling->ids[0]);
+	settling->domain = domain;
+	for (size_t i = 0; i < count; i++)
+		if (domain->sent[i] != 0)
+			settling->ids[settling->count++] = domain->sent[i];
+	domain->sent_count -= count;
+	memmove(domain->sent, domain->sent + count, domain->sent_count * sizeof domain->sent[0]);
+	if (settling->count > 0)
+		settle(domain, settling);
+	else
+		free(settling);
+	domain_kick(domain);
+}
+
+/* ---- in doubt ---- */
+
+static void
+doubted(void *arg, enum txn_result result)
+{
+	struct domain *domain = arg;
+
+	(void)result;
+	domain->refusing = false;
+	if (domain_release(domain))
+		domain_kick(domain);
+}
+
+/* The stream is gone, with what was on its way. The next reading waits for the counting of it. */
+void
+pump_lost(struct domain *domain)
+{
+	struct txn *txn;
+
+	domain->blocked = false;
+	domain->after = 0;
+	if (domain->sent_count == 0)
+		return;
+	domain->due = true;
+	if (domain->deduplicates) {
+		domain->sent_count = 0;
+		return;
+	}
+	txn = txn_new(domain->queue->store);
+	for (size_t i = 0; i < domain->sent_count; i++)
+		txn_add(txn, &(struct op){ .kind = OP_SPOOL_DOUBT, .id = domain->sent[i], .time = now_wall(), .most = DOUBTS_MOST });
+	domain->sent_count = 0;
+	domain->refusing = true;
+	domain_hold(domain);
+	txn_submit(&txn, doubted, domain);
+}

@@ -1,0 +1,108 @@
+/*
+ * queue-private.h -- what the files of queue/ share: queue.c (the domains, when they are tried), pump.c (what goes out and is
+ * acked), ends.c (what ends otherwise), write.c (a row as it goes onto a stream).
+ *
+ *   RESTING -- due, and its time has come: wanted() --> WANTED -- queue_up() --> UP
+ *      ^------------------ queue_down() ------------------'-------------------'
+ */
+#ifndef RELAY_QUEUE_PRIVATE_H
+#define RELAY_QUEUE_PRIVATE_H
+
+#include "relay/net/steady.h"
+#include "relay/queue/queue.h"
+#include "relay/store/spool.h"
+#include "relay/store/txn.h"
+
+struct buf;
+struct timer;
+
+enum {
+	BUCKETS = 256,
+	PAIRS_MOST = 64,        /* stopped in one domain; with more the domain as a whole waits for the first of them */
+	DOUBTS_MOST = 5,        /* sent and lost so often: not repeated by itself */
+	KEEP_MS = 10 * 60 * 1000, /* bodies of what is settled */
+	LOOK_MS = 60 * 1000,
+	NX_MS = 60 * 1000,      /* between the two answers that make an unknown domain one that does not exist */
+	WANTED_MS = 120 * 1000, /* no answer to wanted(): as if down */
+	LATE_MS = 10 * 1000,    /* older than that: with a <delay/> */
+};
+
+enum domain_state { RESTING, WANTED, UP };
+
+/* A sender and a recipient between whom nothing goes for a while. */
+struct pair {
+	char *from, *to; /* bare */
+	int64_t until;   /* ms, monotonic */
+};
+
+struct domain {
+	struct domain *next; /* in its bucket */
+	struct domain *next_run;
+	struct queue *queue;
+	char *name;
+	enum domain_state state;
+	bool loaded;    /* what is on disk about it has been read */
+	bool known;
+	bool due;       /* there may be rows to send */
+	bool reading, blocked, deduplicates;
+	bool scheduled; /* domain_run will come */
+	bool refusing;  /* all its rows are ending */
+	int64_t tries;
+	int64_t until; /* ms, monotonic: no try before */
+	int64_t nx_at; /* ms, monotonic: it does not exist, said DNS then; 0: did not say */
+	struct timer *timer;
+	int64_t after; /* rows up to this id are sent, or skipped */
+	int64_t back;  /* the last that was added while reading, but one; INT64_MAX: none */
+	int64_t sent[QUEUE_WINDOW]; /* ids in order of sending, 0: has ended */
+	size_t sent_count;
+	int64_t *settling; /* acked, not committed */
+	size_t settling_count, settling_room;
+	struct pair *pairs;
+	size_t pair_count;
+	size_t pending; /* callbacks that will come */
+};
+
+struct queue {
+	struct loop *loop;
+	struct store *store;
+	const struct conf *conf;
+	char *host;
+	struct queue_line line;
+	struct queue_owner owner;
+	struct domain *buckets[BUCKETS];
+	size_t domain_count;
+	struct timer *look;
+	struct steady steady;
+	struct timer *run; /* the next turn */
+	struct domain *first_run;
+	int64_t settled, most_settled; /* rows since the last look; of any look since there was nothing to clean */
+	int64_t clean_until; /* ms, monotonic: there may be something to clean */
+	bool on, freed, ending;
+	size_t pending; /* callbacks that will come */
+};
+
+/* queue.c. Around each question to the store and each transaction: hold; in the answer: release, false: the queue is gone. */
+void domain_hold(struct domain *domain);
+bool domain_release(struct domain *domain);
+void queue_hold(struct queue *queue);
+bool queue_release(struct queue *queue);
+void domain_kick(struct domain *domain); /* domain_run in a later turn */
+struct domain *domain_find(const struct queue *queue, const char *name);
+
+/* pump.c */
+void pump(struct domain *domain);
+void pump_lost(struct domain *domain);
+void pump_forget(struct domain *domain, int64_t id); /* it has ended otherwise */
+bool pump_has(const struct domain *domain, int64_t id); /* on its way, or being settled */
+void pump_stop_pair(struct domain *domain, const char *from, const char *to, int64_t ms);
+int64_t pump_pairs_until(struct domain *domain); /* the first to go on; INT64_MAX: none. Those whose time has come leave */
+
+/* ends.c */
+void ends_look(void *queue);
+void ends_refuse_all(struct domain *domain, enum stanza_error error, const char *text);
+
+/* write.c */
+void write_stanza(struct buf *out, const char *host, const struct spool_row *row, int64_t now);
+void write_message(const struct spool_row *row, struct queue_message *message_r);
+
+#endif
