@@ -17,7 +17,7 @@
 #include "proto/mem.h"
 #include "relay/store/store-private.h"
 
-enum { MESSAGES = 20, COMMITS = 1000, BODY = 400 };
+enum { MESSAGES = 20, COMMITS = 1000, BODY = 400, FRAMES = 20000 /* of the control's log */ };
 static const double MOST_MS = 20, MOST_CLOCK_MS = 200, CONTROL_TIMES = 5;
 
 struct times {
@@ -91,12 +91,12 @@ all_at_once(struct store *store)
 	int64_t copied;
 	double cpu;
 
-	for (size_t i = 0; i < COMMITS; i++)
+	for (size_t i = 0; i < 8 * COMMITS && db_wal_frames(store->db) < FRAMES; i++)
 		commit(store);
 	cpu = ms(CLOCK_THREAD_CPUTIME_ID);
 	assert_int_equal(db_checkpoint(store->db, false, &copied), DB_OK);
 	cpu = ms(CLOCK_THREAD_CPUTIME_ID) - cpu;
-	printf("the log of %d commits at once: %" PRId64 " frames, %.2f ms of CPU\n", COMMITS, copied, cpu);
+	printf("at once: %" PRId64 " frames, %.2f ms of CPU\n", copied, cpu);
 	return cpu;
 }
 
