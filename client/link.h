@@ -24,6 +24,7 @@ struct xml;
 
 struct link_config {
 	const char *domain;  /* of the JID: the stream's `to`, and, in its A-form, the name the certificate must bear */
+	const char *user;    /* with it the stream's `from`, once private; NULL: none */
 	const char *ca_file; /* more certification authorities; NULL: the system's only */
 	const uint8_t *pin;  /* SHA-256 of the key (link_cert.h): then only that key is accepted, whoever signed; NULL: none */
 };

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "client/clock.h"
+#include "client/link_offer.h"
 #include "client/link_register.h"
 #include "proto/arena.h"
 #include "proto/error.h"
@@ -24,7 +25,6 @@ enum {
 	TLS_MS = 15000,
 	STEP_MS = 20000, /* any one answer of the negotiation */
 	REGISTER_MS = 40000,
-	MECHANISMS_MAX = 32,
 	SASL_ROUNDS_MAX = 8,
 };
 
@@ -163,8 +163,8 @@ start_tls(struct stream *stream)
 /* -- SASL -------------------------------------------------------------------------------------------------- */
 
 /* RFC 6120 6.5. */
-static bool
-sasl_failure(struct stream *stream, struct arena *arena, const struct xml *failure)
+bool
+stream_sasl_failure(struct stream *stream, struct arena *arena, const struct xml *failure)
 {
 	static const struct {
 		const char *name;
@@ -175,7 +175,7 @@ sasl_failure(struct stream *stream, struct arena *arena, const struct xml *failu
 		{ "mechanism-too-weak", FAULT_MECHANISM },  { "invalid-mechanism", FAULT_MECHANISM },
 		{ "encryption-required", FAULT_MECHANISM }, { "invalid-authzid", FAULT_PASSWORD },
 	};
-	const char *text = xml_child_text(arena, failure, "text", NS_SASL);
+	const char *text = xml_child_text(arena, failure, "text", NULL);
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (xml_find(failure, known[i].name, NS_SASL) != NULL)
@@ -226,7 +226,7 @@ sasl_turn(struct stream *stream, struct sasl *sasl)
 		if (sasl_succeed(sasl, xml_text(arena, element)))
 			turn = SASL_TURN_DONE;
 	} else if (xml_is(element, "failure", NS_SASL)) {
-		sasl_failure(stream, arena, element);
+		stream_sasl_failure(stream, arena, element);
 	} else {
 		trouble_set(stream->trouble, FAULT_PROTOCOL, "<%.40s/> during the login", element->name);
 	}
@@ -234,23 +234,32 @@ sasl_turn(struct stream *stream, struct sasl *sasl)
 	return turn;
 }
 
-static bool
-authenticate(struct stream *stream, struct arena *arena, const struct xml *features)
+struct sasl *
+stream_new_sasl(struct stream *stream, const struct offer *offer)
 {
 	const struct stream_config *config = stream->config;
 	struct sasl_config how = { .user = config->user, .password = config->password, .kept = config->kept,
-		.least = config->least, .plain = config->plain };
-	const struct xml *list = xml_find(features, "mechanisms", NS_SASL);
-	const char *offered[MECHANISMS_MAX];
-	size_t count = 0;
+		.least = config->least, .offer = offer->text, .plain = config->plain };
+
+	return sasl_new(&how, offer->mechanisms, offer->count, stream->trouble);
+}
+
+void
+stream_keep_sasl(struct stream *stream, const struct sasl *sasl, bool done)
+{
+	if (!done)
+		return;
+	stream->mechanism = sasl_mechanism(sasl);
+	stream->keeps = sasl_keep(sasl, &stream->secret);
+}
+
+static bool
+authenticate(struct stream *stream, const struct offer *offer)
+{
 	enum sasl_turn turn = SASL_TURN_AGAIN;
-	struct sasl *sasl;
+	struct sasl *sasl = stream_new_sasl(stream, offer);
 	char *first;
 
-	for (const struct xml *at = list != NULL ? xml_find(list, "mechanism", NS_SASL) : NULL;
-	     at != NULL && count < MECHANISMS_MAX; at = xml_next(at, "mechanism", NS_SASL))
-		offered[count++] = xml_text(arena, at);
-	sasl = sasl_new(&how, offered, count, stream->trouble);
 	if (sasl == NULL)
 		return false;
 	stream_step(stream, "login");
@@ -263,26 +272,32 @@ authenticate(struct stream *stream, struct arena *arena, const struct xml *featu
 		turn = sasl_turn(stream, sasl);
 	if (turn == SASL_TURN_AGAIN)
 		trouble_set(stream->trouble, FAULT_PROTOCOL, "a login without end");
-	if (turn == SASL_TURN_DONE) {
-		stream->mechanism = sasl_mechanism(sasl);
-		stream->keeps = sasl_keep(sasl, &stream->secret);
-	}
+	stream_keep_sasl(stream, sasl, turn == SASL_TURN_DONE);
 	sasl_free(&sasl);
 	return turn == SASL_TURN_DONE;
 }
 
+/* *bound_r: everything was done at once. */
 static bool
-log_in(struct stream *stream)
+log_in(struct stream *stream, bool *bound_r)
 {
 	const struct stream_config *config = stream->config;
 	struct arena *arena;
 	struct xml *features = open_and_expect_features(stream, &arena);
 	bool fine = features != NULL;
+	struct offer offer;
 
+	*bound_r = false;
+	if (fine)
+		offer_read(arena, features, &offer);
 	if (fine && config->enroll)
 		fine = register_account(stream->link, config->domain, config->user, config->password, config->token,
 		    now_mono() + REGISTER_MS, stream->trouble);
-	fine = fine && authenticate(stream, arena, features);
+	*bound_r = fine && offer.at_once;
+	if (*bound_r)
+		fine = stream_log_in_at_once(stream, &offer) == ONCE_DONE;
+	else
+		fine = fine && !config->give_back && authenticate(stream, &offer);
 	arena_free(&arena);
 	return fine;
 }
@@ -304,28 +319,32 @@ take_bound(struct stream *stream, struct arena *arena, const struct xml *iq)
 {
 	const struct xml *bind = xml_find(iq, "bind", NS_BIND);
 	const char *jid = bind != NULL ? xml_child_text(arena, bind, "jid", NS_BIND) : NULL;
-	size_t user = strlen(stream->config->user), domain = strlen(stream->config->domain);
 
 	if (iq_type(iq) != IQ_RESULT || jid == NULL)
 		return bind_failed(stream, iq);
-	if (strncmp(jid, stream->config->user, user) != 0 || jid[user] != '@' ||
+	return stream_take_address(stream, jid);
+}
+
+bool
+stream_take_address(struct stream *stream, const char *jid)
+{
+	size_t user = strlen(stream->config->user), domain = strlen(stream->config->domain);
+
+	if (jid == NULL || strncmp(jid, stream->config->user, user) != 0 || jid[user] != '@' ||
 	    strncmp(jid + user + 1, stream->config->domain, domain) != 0 || jid[user + 1 + domain] != '/')
-		return trouble_set(stream->trouble, FAULT_PROTOCOL, "bound as %.200s", jid);
+		return trouble_set(stream->trouble, FAULT_PROTOCOL, "bound as %.200s", jid != NULL ? jid : "nobody");
 	stream->jid = xstrdup(jid);
 	return true;
 }
 
-static bool
-bind_resource(struct stream *stream)
+bool
+stream_bind(struct stream *stream)
 {
-	struct arena *arena, *answer_arena;
-	struct xml *features = open_and_expect_features(stream, &arena), *iq, *answer, *bind;
+	struct arena *arena = arena_new(), *answer_arena;
+	struct xml *iq, *answer, *bind;
 	char id[ID_LEN + 1];
 	bool fine;
 
-	if (features == NULL)
-		return false;
-	stream->offers_sm = xml_find(features, "sm", NS_SM) != NULL;
 	stream_step(stream, "bind");
 	random_id(id);
 	iq = stanza_new(arena, "iq", NULL, NULL, "set", id);
@@ -340,8 +359,23 @@ bind_resource(struct stream *stream)
 	return fine;
 }
 
+static bool
+bind_behind_login(struct stream *stream)
+{
+	struct arena *arena;
+	struct xml *features = open_and_expect_features(stream, &arena);
+
+	if (features == NULL)
+		return false;
+	stream->offers_sm = xml_find(features, "sm", NS_SM) != NULL;
+	arena_free(&arena);
+	return stream_bind(stream);
+}
+
 bool
 stream_negotiate(struct stream *stream, bool direct)
 {
-	return (direct || start_tls(stream)) && log_in(stream) && bind_resource(stream);
+	bool bound;
+
+	return (direct || start_tls(stream)) && log_in(stream, &bound) && (bound || bind_behind_login(stream));
 }

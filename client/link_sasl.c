@@ -206,6 +206,22 @@ check_count(struct sasl *sasl, const char *text)
 	return true;
 }
 
+/* XEP-0474 4.2: the relay's hash of its offer, which its proof will cover, against what came here. */
+static bool
+check_offer(struct sasl *sasl, const char *text)
+{
+	enum digest kind = strcmp(sasl->mechanism, "SCRAM-SHA-1") == 0 ? DIGEST_SHA1 : DIGEST_SHA256;
+	char got[SASL_TEXT_MAX], want[DIGEST_MAX * 2];
+	uint8_t hash[DIGEST_MAX];
+
+	if (sasl->config.offer == NULL || !scram_attribute(text, 'h', got, sizeof(got)))
+		return true;
+	digest(kind, sasl->config.offer, strlen(sasl->config.offer), hash);
+	base64_encode(want, hash, digest_len(kind));
+	return strcmp(got, want) == 0 ||
+	    trouble_set(sasl->trouble, FAULT_PROOF, "somebody on the way edited what the relay offers");
+}
+
 /* RFC 5802 section 7, server-first-message. */
 static bool
 check_server_first(struct sasl *sasl, const char *text)
@@ -222,7 +238,7 @@ check_server_first(struct sasl *sasl, const char *text)
 	salt_len = base64_decode(raw, salt, strlen(salt));
 	if (salt_len < 1 || salt_len > SASL_SALT_MAX)
 		return trouble_set(sasl->trouble, FAULT_PROOF, "salt of %ld bytes", salt_len);
-	if (!check_count(sasl, count))
+	if (!check_count(sasl, count) || !check_offer(sasl, text))
 		return false;
 	base64_encode(sasl->used.salt, raw, (size_t)salt_len);
 	if (sasl->config.password == NULL && !kept_fits(sasl))

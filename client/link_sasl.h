@@ -6,6 +6,7 @@
  * - a login counts only once the server has proved (v=) that it knows the password too;
  * - the server's nonce extends ours, 4096 <= iterations <= 1,000,000, salt of at most 64 bytes, all checked before any
  *   hash of the password is made;
+ * - where the relay signs what it offered (XEP-0474), that is what came here;
  * - one mechanism is chosen, the strongest offered, never one weaker than `least`, and after a failure no other is tried
  *   (XEP-0474 section 1 says why);
  * - secrets are cleansed.
@@ -15,6 +16,7 @@
 #define CLIENT_LINK_SASL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stddef.h>
 #include "client/fault.h"
 
@@ -23,6 +25,7 @@ enum {
 	SASL_SALT_MAX = 64,         /* bytes */
 	SASL_ITERATIONS_MIN = 4096, /* RFC 7677 section 4 */
 	SASL_ITERATIONS_MAX = 1000000,
+	SASL_TOKEN_MAX = 255,
 	SASL_TEXT_MAX = 8192, /* base64 of one challenge */
 };
 
@@ -33,11 +36,19 @@ struct sasl_secret {
 	char salted[2 * 32 + 1]; /* hex */
 };
 
+/* What XEP-0484 gives instead of a password: for one account, one program, one mechanism. */
+struct sasl_token {
+	char mechanism[SASL_NAME_MAX + 1]; /* "": none */
+	char text[SASL_TOKEN_MAX + 1];
+	int64_t expires; /* ms wall */
+};
+
 struct sasl_config {
 	const char *user;               /* the node of the JID */
 	const char *password;           /* NULL: only `kept` */
 	const struct sasl_secret *kept; /* NULL: none */
 	const char *least;              /* mechanism used before: nothing weaker; NULL: any SCRAM */
+	const char *offer;              /* what was offered, as XEP-0474 4.1 hashes it; NULL: not looked at */
 	bool plain;                     /* PLAIN is allowed when there is no SCRAM */
 };
 

@@ -21,7 +21,7 @@ stream_enable_sm(struct stream *stream)
 	struct arena *arena;
 	struct xml *answer;
 
-	if (!stream->offers_sm)
+	if (!stream->offers_sm || stream->managed || stream->config->give_back)
 		return true;
 	stream_send_element(stream, "enable", NS_SM, NULL);
 	answer = stream_expect(stream, &arena, NULL, NULL, "<enabled/>");

@@ -1,6 +1,6 @@
 /*
  * link_stream-private.h -- one stream, for the files that share it: link_stream.c (life, stanzas), link_login.c (from TCP to
- * bound), link_sm.c (stream management).
+ * bound), link_once.c (the same in one exchange), link_sm.c (stream management).
  */
 #ifndef CLIENT_LINK_STREAM_PRIVATE_H
 #define CLIENT_LINK_STREAM_PRIVATE_H
@@ -20,6 +20,8 @@ struct stream {
 	const char *mechanism; /* constant */
 	struct sasl_secret secret;
 	bool keeps;
+	struct sasl_token token; /* came with this login */
+	bool by_token, token_refused;
 	bool offers_sm;
 	bool managed;
 	uint32_t sent;
@@ -38,6 +40,19 @@ struct xml *stream_expect(struct stream *stream, struct arena **arena_r, const c
 void stream_send_element(struct stream *stream, const char *name, const char *ns, const char *text);
 /* From the first stream header to a bound resource. With `direct` TLS is there already. */
 bool stream_negotiate(struct stream *stream, bool direct);
+
+struct offer;
+struct sasl;
+struct sasl *stream_new_sasl(struct stream *stream, const struct offer *offer); /* NULL: the trouble says why */
+void stream_keep_sasl(struct stream *stream, const struct sasl *sasl, bool done);
+bool stream_sasl_failure(struct stream *stream, struct arena *arena, const struct xml *failure); /* false */
+/* The address we are bound as, which must be our own. */
+bool stream_take_address(struct stream *stream, const char *jid);
+bool stream_bind(struct stream *stream); /* RFC 6120 section 7; behind the features */
+
+/* link_once.c */
+enum once { ONCE_DONE, ONCE_REFUSED, ONCE_FAILED };
+enum once stream_log_in_at_once(struct stream *stream, const struct offer *offer);
 
 /* link_sm.c */
 bool stream_enable_sm(struct stream *stream); /* false: the trouble says why */

@@ -20,6 +20,7 @@ enum {
 	RESOLVE_MS = 10000,
 	CONNECT_MS = 15000,
 	ALL_MS = 120000, /* the whole login, over all addresses */
+	GIVE_BACK_MS = 5000, /* the same where nothing but a token is at stake */
 };
 
 static uint8_t refused_pin[SHA256_LEN];
@@ -34,7 +35,8 @@ try_endpoint(struct stream *stream, const struct endpoint *end)
 	link_free(&stream->link);
 	stream->link = link_new(&stream->link_config, stream->trouble);
 	memcpy(stream->address, end->address, sizeof(stream->address));
-	if (!link_connect(stream->link, end->address, end->port, end->direct, now_mono() + CONNECT_MS))
+	if (!link_connect(stream->link, end->address, end->port, end->direct,
+	        now_mono() + (stream->config->give_back ? GIVE_BACK_MS : CONNECT_MS)))
 		return false;
 	return stream_negotiate(stream, end->direct) && stream_enable_sm(stream);
 }
@@ -50,7 +52,7 @@ worth_another(const struct trouble *trouble)
 static bool
 try_all(struct stream *stream, struct endpoint *list, size_t count)
 {
-	int64_t deadline = now_mono() + ALL_MS;
+	int64_t deadline = now_mono() + (stream->config->give_back ? GIVE_BACK_MS : ALL_MS);
 	int index;
 
 	while ((index = resolve_race(list, count, deadline)) >= 0 && now_mono() < deadline) {
@@ -77,9 +79,9 @@ stream_login(const struct stream_config *config, struct trouble *trouble)
 	stream->trouble = trouble;
 	stream->config = config;
 	stream->link_config = (struct link_config){ .domain = config->domain, .ca_file = config->ca_file,
-		.pin = config->pin };
+		.pin = config->pin, .user = config->user };
 	stream_step(stream, "connect");
-	count = resolve_find(config->domain, config->server, now_mono() + RESOLVE_MS, list, trouble);
+	count = resolve_find(config->domain, config->server, now_mono() + (config->give_back ? GIVE_BACK_MS : RESOLVE_MS), list, trouble);
 	if (count == 0 || !try_all(stream, list, count)) {
 		refused_pin_seen = stream->link != NULL && link_peer_pin(stream->link, refused_pin);
 		stream_free(&stream);
@@ -131,6 +133,25 @@ stream_keep(const struct stream *stream, struct sasl_secret *secret_r)
 	if (stream->keeps)
 		*secret_r = stream->secret;
 	return stream->keeps;
+}
+
+bool
+stream_token(const struct stream *stream, struct sasl_token *token_r)
+{
+	*token_r = stream->token;
+	return stream->token.mechanism[0] != '\0';
+}
+
+bool
+stream_by_token(const struct stream *stream)
+{
+	return stream->by_token;
+}
+
+bool
+stream_token_refused(const struct stream *stream)
+{
+	return stream->token_refused;
 }
 
 bool

@@ -4,6 +4,8 @@
  *     address -> TCP -> [direct TLS] -> features -> STARTTLS -> features -> [registration] -> SASL -> features
  *             -> bind -> stream management -> READY
  *
+ * where the relay can (XEP-0388, 0386), from SASL on in one exchange, by a token in one round trip (XEP-0484).
+ *
  * Stream management (XEP-0198 1.6) is our own: nothing is sent before <enabled/>; `acked` is how many of our stanzas the
  * relay has taken responsibility for; what we report as handled is only what the owner said is safe (stream_handled()),
  * in order. Sessions are not resumed, also where the relay offers it (section 5): a sync lasts seconds, resuming would need all
@@ -34,6 +36,9 @@ struct stream_config {
 	const char *password; /* NULL: `kept` */
 	const struct sasl_secret *kept;
 	const char *least;
+	const char *client;            /* id of this program for this account, a UUID (XEP-0388); NULL: none */
+	const struct sasl_token *fast; /* kept from an earlier login, or NULL */
+	bool give_back;                /* nothing but end that token (XEP-0484 4.6) */
 	bool plain;
 	bool enroll;          /* make the account first */
 	const char *token;    /* with `enroll`: the invitation, or NULL */
@@ -52,6 +57,9 @@ const char *stream_jid(const struct stream *stream);      /* full JID as bound, 
 const char *stream_mechanism(const struct stream *stream);
 const char *stream_address(const struct stream *stream);  /* where we are connected, for status */
 bool stream_keep(const struct stream *stream, struct sasl_secret *secret_r); /* what may be kept for the next login */
+bool stream_token(const struct stream *stream, struct sasl_token *token_r);  /* a new one to keep */
+bool stream_by_token(const struct stream *stream);        /* logged in by the one kept */
+bool stream_token_refused(const struct stream *stream);   /* which is to be forgotten */
 bool stream_pin(const struct stream *stream, uint8_t pin_r[32]);             /* of the key the relay showed */
 bool stream_managed(const struct stream *stream);         /* the relay counts (XEP-0198) */
 void stream_bytes(const struct stream *stream, uint64_t *sent_r, uint64_t *received_r);

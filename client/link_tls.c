@@ -11,12 +11,15 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "client/link_cert.h"
+#include "client/link_channel.h"
 #include "client/link_watch.h"
+#include "proto/mem.h"
 
 /* The link whose socket is being made or whose handshake runs: libstrophe's callbacks for these two get no user data. */
 static _Thread_local struct link *current;
@@ -82,6 +85,19 @@ check_pin(struct link *link)
 	return trouble_set(link->trouble, FAULT_PIN, "it shows %s", text);
 }
 
+/* The header of a private stream says whose it is (RFC 6120 4.7.1, XEP-0484 section 5); one in clear says nothing. */
+static void
+name_user(struct link *link)
+{
+	char *jid;
+
+	if (link->config->user == NULL)
+		return;
+	jid = xasprintf("%s@%s", link->config->user, link->config->domain);
+	xmpp_conn_set_jid(link->conn, jid);
+	free(jid);
+}
+
 bool
 link_start_tls(struct link *link, int64_t deadline)
 {
@@ -92,6 +108,7 @@ link_start_tls(struct link *link, int64_t deadline)
 	if (link->config->ca_file != NULL && access(link->config->ca_file, R_OK) != 0)
 		return trouble_set(link->trouble, FAULT_CA_FILE, "%s: %s", link->config->ca_file, strerror(errno));
 	link_tls_begin(link);
+	channel_forget();
 	link->meter.deadline = deadline;
 	watch_arm(link->watch, link->fd, deadline);
 	started = xmpp_conn_tls_start(link->conn) == XMPP_EOK;
@@ -103,7 +120,10 @@ link_start_tls(struct link *link, int64_t deadline)
 	if (!started)
 		return trouble_set(link->trouble, FAULT_HANDSHAKE, "TLS handshake");
 	link->encrypted = xmpp_conn_is_secured(link->conn) == 1;
-	return link->encrypted && check_pin(link);
+	if (!link->encrypted || !check_pin(link))
+		return false;
+	name_user(link);
+	return true;
 }
 
 bool

@@ -58,6 +58,37 @@ load_secret(struct db *db, struct arena *arena, int64_t account, struct sasl_sec
 	        secret_r->salted) == 4;
 }
 
+/* Kept as "MECHANISM expiry token". */
+static bool
+load_token(struct db *db, struct arena *arena, int64_t account, struct sasl_token *token_r)
+{
+	const char *text = account_get(db, arena, account, "secret.token", NULL);
+	long long expires;
+
+	*token_r = (struct sasl_token){ .mechanism = "" };
+	if (text == NULL || sscanf(text, "%20s %lld %255s", token_r->mechanism, &expires, token_r->text) != 3)
+		return false;
+	token_r->expires = expires;
+	return true;
+}
+
+static void
+save_token(struct sync *sync)
+{
+	struct sasl_token token;
+	char *text;
+
+	if (stream_token_refused(sync->stream))
+		account_set_text(sync->db, sync->account->id, "secret.token", NULL);
+	if (!stream_token(sync->stream, &token))
+		return;
+	text = xasprintf("%s %lld %s", token.mechanism, (long long)token.expires, token.text);
+	account_set_text(sync->db, sync->account->id, "secret.token", text);
+	cleanse(text, strlen(text));
+	free(text);
+	cleanse(&token, sizeof(token));
+}
+
 static void
 save_secret(struct sync *sync, const struct sync_settings *settings)
 {
@@ -65,6 +96,9 @@ save_secret(struct sync *sync, const struct sync_settings *settings)
 	struct sasl_secret secret;
 	char *text;
 
+	save_token(sync);
+	if (stream_by_token(sync->stream)) /* what is demanded when it is refused stays as it was */
+		return;
 	account_set_text(sync->db, account, "mechanism", stream_mechanism(sync->stream));
 	if (stream_keep(sync->stream, &secret)) {
 		text = xasprintf("%s %s %u %s", secret.mechanism, secret.salt, secret.iterations, secret.salted);
@@ -76,6 +110,25 @@ save_secret(struct sync *sync, const struct sync_settings *settings)
 	} else if (settings->password != NULL) { /* PLAIN: there is nothing else to keep */
 		account_set_text(sync->db, account, "secret.password", settings->password);
 	}
+}
+
+/* What the relay knows this program by for this account, and no other (XEP-0388): a random UUID. */
+static const char *
+own_client(struct db *db, struct arena *arena, int64_t account)
+{
+	const char *kept = account_get(db, arena, account, "client", NULL);
+	char id[ID_LEN + 1];
+
+	if (kept != NULL)
+		return kept;
+	random_id(id);
+	id[12] = '4'; /* RFC 9562 5.4 */
+	id[16] = "89ab"[id[16] % 4];
+	kept = arena_printf(arena, "%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
+	db_begin(db);
+	account_set_text(db, account, "client", kept);
+	db_commit(db, NULL);
+	return kept;
 }
 
 /* The resource stays the same from login to login, and says nothing about the machine. */
@@ -128,6 +181,7 @@ log_in(struct sync *sync, struct arena *arena, const struct sync_settings *setti
 {
 	const char *at = strchr(sync->account->jid, '@');
 	struct sasl_secret secret;
+	struct sasl_token token;
 	uint8_t pin[SHA256_LEN];
 	struct stream_config config = {
 		.domain = at != NULL ? at + 1 : sync->account->jid,
@@ -138,6 +192,8 @@ log_in(struct sync *sync, struct arena *arena, const struct sync_settings *setti
 		.pin = settings->pin != NULL && cert_pin_parse(settings->pin, pin) ? pin : NULL,
 		.password = settings->password,
 		.plain = settings->plain,
+		.client = own_client(sync->db, arena, sync->account->id),
+		.give_back = settings->give_back,
 		.enroll = settings->enroll,
 		.token = settings->token,
 		.step = on_step,
@@ -146,6 +202,8 @@ log_in(struct sync *sync, struct arena *arena, const struct sync_settings *setti
 
 	if (load_secret(sync->db, arena, sync->account->id, &secret))
 		config.kept = &secret;
+	if (load_token(sync->db, arena, sync->account->id, &token) && settings->password == NULL)
+		config.fast = &token;
 	/* A new login decides anew what is demanded; from then on nothing weaker is taken. */
 	if (settings->password == NULL || settings->plain)
 		config.least = account_get(sync->db, arena, sync->account->id, "mechanism", NULL);
@@ -155,11 +213,14 @@ log_in(struct sync *sync, struct arena *arena, const struct sync_settings *setti
 		return trouble_set(sync->trouble, FAULT_DISK, "%s", db_error(sync->db));
 	sync->stream = stream_login(&config, sync->trouble);
 	cleanse(&secret, sizeof(secret));
+	cleanse(&token, sizeof(token));
 	if (sync->stream == NULL) {
 		sync->result->pin_shown = stream_refused_pin(sync->result->pin);
 		return false;
 	}
 	sync->result->logged_in = true;
+	if (settings->give_back)
+		return false;
 	return keep_login(sync, settings);
 }
 

@@ -32,6 +32,7 @@ struct sync_settings {
 	const char *pin;      /* "sha256:…", or NULL */
 	const char *password; /* this login only, or with `plain` the kept one; else NULL */
 	bool plain;           /* PLAIN is allowed: chosen explicitly at login */
+	bool give_back;       /* nothing but end the token that is kept, at the relay */
 	bool enroll;          /* this login only: make the account first */
 	const char *token;    /* with enroll: the invitation, or NULL */
 };

@@ -72,6 +72,7 @@
 #define NS_IBR_TOKEN     "urn:xmpp:ibr-token:0"                /* XEP-0445 */
 #define NS_LIMITS        "urn:xmpp:stream-limits:0"            /* XEP-0478 */
 #define NS_FAST          "urn:xmpp:fast:0"                     /* XEP-0484 */
+#define NS_BRIEF         "urn:lazo:brief:0"
 #define NS_CUSTODY       "urn:lazo:custody:0"
 #define NS_COURIER       "urn:lazo:courier:0"
 

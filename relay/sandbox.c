@@ -96,7 +96,7 @@ struct rule {
 	struct scmp_arg_cmp when;
 };
 
-#define IS(arg, value)         SCMP_CMP64(arg, SCMP_CMP_EQ, (value))
+#define IS(arg, value)         SCMP_CMP64(arg, SCMP_CMP_EQ, (value), 0)
 #define HAS(arg, mask, value)  SCMP_CMP64(arg, SCMP_CMP_MASKED_EQ, (mask), (value))
 #define WRITE_AND_EXEC         ((scmp_datum_t)(PROT_WRITE | PROT_EXEC))
 

@@ -2,7 +2,23 @@
 #include "config.h"
 
 #include "client/cmd/cmd.h"
+#include "client/sync.h"
 #include "client/text.h"
+
+/* The token ends at the relay too, when it can be reached; else it dies by itself within a month (XEP-0484). */
+static void
+give_back(struct app *app)
+{
+	struct sync_owner owner = { .arg = NULL };
+	struct sync_settings settings;
+	struct sync_result result;
+
+	if (account_get(app->db, app->arena, app->account.id, "secret.token", NULL) == NULL)
+		return;
+	sync_settings_load(app->db, app->arena, app->account.id, &settings);
+	settings.give_back = true;
+	sync_run(app->db, &app->account, &settings, &owner, &result);
+}
 
 static int
 run(struct app *app, const struct args *args)
@@ -12,6 +28,7 @@ run(struct app *app, const struct args *args)
 	(void)args;
 	if (code != EX_OK)
 		return code;
+	give_back(app);
 	db_begin(app->db);
 	account_set_logged_in(app->db, app->account.id, false);
 	code = app_commit(app);

@@ -6,6 +6,8 @@
  * and tells nobody the client's own. XEP-0386 wants what waits in the mailbox cleared, since the archive has it; here a row leaves when
  * a device has confirmed it, so it comes behind initial presence as ever, with the stanza-id by which clients know it.
  * A session to be resumed goes first; when that fails, its <failed/> is told with what is bound instead.
+ * A client that says <brief xmlns='urn:lazo:brief:0'/> has no use for what else is told of the account and of the stream: it gets no
+ * <metadata/> and empty features, which together are half of the answer.
  * Refused (too many sessions): <success/> has no <bound/>, and the client may bind in the old way to hear why.
  */
 #include "config.h"
@@ -47,7 +49,9 @@ finish(struct sasl *sasl)
 	if (sasl->bound != NULL)
 		xml_append(success, sasl->bound);
 	xmlout(&out, success, NS_CLIENT);
-	if (sasl->resume == NULL || !xml_is(sasl->resume, "resumed", NS_SM)) /* XEP-0198 9.2 */
+	if (sasl->want.brief && sasl->bound != NULL)
+		buf_adds(&out, "<stream:features/>");
+	else if (sasl->resume == NULL || !xml_is(sasl->resume, "resumed", NS_SM)) /* XEP-0198 9.2 */
 		negotiate_features(stream, sasl->arena, &out);
 	stream_write(stream, out.data, out.len);
 	cleanse(out.data, out.len); /* a token may be in it */
@@ -121,6 +125,10 @@ bind_wanted(struct sasl *sasl)
 	}
 	sasl->bound = xml_new(sasl->arena, "bound", NS_BIND2);
 	sasl->under_way++;
+	if (sasl->want.brief) {
+		bind_now(sasl);
+		return;
+	}
 	stream->host->owner->bind_ahead(stream->host->arg, stream->node, sasl->arena, sasl->bound, bind_now, sasl);
 }
 

@@ -139,7 +139,6 @@ static void
 login_features(struct stream *stream, struct arena *arena, struct xml *features)
 {
 	sasl_features(stream, arena, features);
-	add_limits(arena, features, STREAM_BYTES_BEFORE, IDLE_BEFORE);
 	stream->host->owner->features(stream->host->arg, arena, features, false);
 }
 
@@ -159,8 +158,13 @@ bind_features(struct stream *stream, struct arena *arena, struct xml *features)
 static void
 ready_features(struct stream *stream, struct arena *arena, struct xml *features)
 {
+	struct xml *sm;
+
 	add_limits(arena, features, STREAM_BYTES_AFTER, STREAM_IDLE);
 	stream->host->owner->features(stream->host->arg, arena, features, true);
+	sm = xml_find(features, "sm", NS_SM);
+	if (sm != NULL && stream->smacks != NULL)
+		xml_remove(features, sm);
 }
 
 /* With the prefix that every client has seen before: some compare it. */

@@ -44,12 +44,13 @@ struct mechanism {
 	enum sasl_kind kind;
 	enum digest digest;
 	enum sasl_bound bound;
+	bool legacy; /* for RFC 6120 alone: whoever speaks XEP-0388 knows better */
 	enum sasl_error (*first)(struct sasl *sasl, const char *text, size_t len); /* ends in sasl_ask_keys() */
 	void (*ask)(struct sasl *sasl);                                            /* the store, when it is its turn */
 	void (*keyed)(struct sasl *sasl);                                          /* `keys` are there */
 	void (*last)(struct sasl *sasl, const char *text, size_t len);             /* NULL: one message is all */
 };
-enum { MECHANISMS = 8 };
+enum { MECHANISMS = 7 };
 extern const struct mechanism sasl_mechanisms[MECHANISMS]; /* best first */
 
 /* What came in <authenticate/> besides the mechanism's message (XEP-0388 2.3). */
@@ -59,6 +60,7 @@ struct inline_request {
 	const struct xml *resume;          /* XEP-0198, likewise */
 	const struct mechanism *token;     /* for which a token is wanted; NULL: none */
 	bool fast, invalidate;
+	bool brief;                        /* bind2.c */
 	int64_t count;                     /* 0: none */
 };
 
@@ -104,9 +106,9 @@ void sasl_write_data(struct stream *stream, const struct sasl_profile *profile, 
 
 /* sasl_offer.c */
 struct scram_binding sasl_binding(const struct stream *stream);
-bool sasl_is_offered(const struct stream *stream, const struct mechanism *mechanism, const struct scram_binding *binding);
-const struct mechanism *sasl_mechanism_find(const struct stream *stream, const char *name); /* NULL: not offered */
-const char *sasl_offer_text(const struct stream *stream, struct arena *arena); /* what XEP-0474 hashes */
+/* NULL: not offered there. */
+const struct mechanism *sasl_mechanism_find(const struct stream *stream, const struct sasl_profile *profile, const char *name);
+const char *sasl_offer_text(const struct stream *stream, const struct sasl_profile *profile, struct arena *arena); /* what XEP-0474 hashes */
 
 /* sasl_password.c */
 enum sasl_error scram_begin(struct sasl *sasl, const char *text, size_t len);

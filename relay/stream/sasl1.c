@@ -40,13 +40,13 @@ give(struct sasl *sasl, struct arena *arena, const struct xml *element)
 static void
 on_auth(struct stream *stream, struct arena *arena, const struct xml *auth)
 {
-	const struct mechanism *mechanism = sasl_mechanism_find(stream, xml_attr(auth, "mechanism"));
+	const struct mechanism *mechanism = sasl_mechanism_find(stream, &sasl_profile_1, xml_attr(auth, "mechanism"));
 
 	if (stream->sasl != NULL) { /* a second one in the middle of the first */
 		sasl_fail(stream->sasl, SASL_MALFORMED_REQUEST);
 		return;
 	}
-	if (mechanism == NULL || mechanism->kind == KIND_TOKEN) {
+	if (mechanism == NULL) {
 		sasl_tell_failure(stream, &sasl_profile_1, SASL_INVALID_MECHANISM);
 		return;
 	}

@@ -63,7 +63,7 @@ read_count(const char *text, int64_t *count_r)
 }
 
 /* One child of <authenticate/> each: its place tells that a second one is a fault (attack R4). */
-enum part { PART_RESPONSE, PART_AGENT, PART_BIND, PART_RESUME, PART_TOKEN, PART_FAST, PARTS };
+enum part { PART_RESPONSE, PART_AGENT, PART_BIND, PART_RESUME, PART_TOKEN, PART_FAST, PART_BRIEF, PARTS };
 static const struct {
 	const char *name, *ns;
 } part_names[PARTS] = {
@@ -73,6 +73,7 @@ static const struct {
 	[PART_RESUME] = { "resume", NS_SM },
 	[PART_TOKEN] = { "request-token", NS_FAST },
 	[PART_FAST] = { "fast", NS_FAST },
+	[PART_BRIEF] = { "brief", NS_BRIEF },
 };
 
 /* False: one came twice. What nobody here knows is not looked at. */
@@ -97,11 +98,12 @@ read_request(const struct stream *stream, const struct xml *const parts[static P
 	const struct xml *fast = parts[PART_FAST];
 	const struct mechanism *token;
 
-	*want = (struct inline_request){ .bind = parts[PART_BIND], .resume = parts[PART_RESUME], .fast = fast != NULL };
+	*want = (struct inline_request){ .bind = parts[PART_BIND], .resume = parts[PART_RESUME], .fast = fast != NULL,
+		.brief = parts[PART_BRIEF] != NULL };
 	if (parts[PART_AGENT] != NULL && !read_client(xml_attr(parts[PART_AGENT], "id"), want->client))
 		want->client[0] = '\0';
 	if (parts[PART_TOKEN] != NULL) {
-		token = sasl_mechanism_find(stream, xml_attr(parts[PART_TOKEN], "mechanism"));
+		token = sasl_mechanism_find(stream, &sasl_profile_2, xml_attr(parts[PART_TOKEN], "mechanism"));
 		want->token = token != NULL && token->kind == KIND_TOKEN ? token : NULL;
 	}
 	if (fast == NULL)
@@ -194,7 +196,7 @@ sasl2_success(struct sasl *sasl)
 static void
 on_authenticate(struct stream *stream, struct arena **arena, const struct xml *element)
 {
-	const struct mechanism *mechanism = sasl_mechanism_find(stream, xml_attr(element, "mechanism"));
+	const struct mechanism *mechanism = sasl_mechanism_find(stream, &sasl_profile_2, xml_attr(element, "mechanism"));
 	const struct xml *parts[PARTS] = { NULL };
 	struct inline_request want;
 	struct arena *own = *arena;

@@ -2,6 +2,8 @@
  * stream/sasl_offer.c -- what a client can log in by on its stream: mechanisms (RFC 6120 6.4.1, XEP-0388 2.1), channel bindings
  * (XEP-0440), and the text of both that SCRAM protects from being edited on the way (XEP-0474).
  *
+ * A login that comes back is to be short (design: 2 kB), so nothing is said here that no client has a use for: SHA-1 is for RFC 6120
+ * alone, and a token without channel binding for nobody, since every client here speaks TLS itself.
  * Depends on the TLS session and the configuration alone: never on who the client says it is (XEP-0388, security considerations).
  */
 #include "config.h"
@@ -20,11 +22,10 @@
 const struct mechanism sasl_mechanisms[MECHANISMS] = {
 	{ "HT-SHA-256-EXPR", TOKEN, .bound = BOUND_EXPORTER },
 	{ "HT-SHA-256-ENDP", TOKEN, .bound = BOUND_END_POINT },
-	{ "HT-SHA-256-NONE", TOKEN },
 	{ "SCRAM-SHA-256-PLUS", SCRAM, .digest = DIGEST_SHA256, .bound = BOUND_ANY },
-	{ "SCRAM-SHA-1-PLUS", SCRAM, .digest = DIGEST_SHA1, .bound = BOUND_ANY },
+	{ "SCRAM-SHA-1-PLUS", SCRAM, .digest = DIGEST_SHA1, .bound = BOUND_ANY, .legacy = true },
 	{ "SCRAM-SHA-256", SCRAM, .digest = DIGEST_SHA256 },
-	{ "SCRAM-SHA-1", SCRAM, .digest = DIGEST_SHA1 },
+	{ "SCRAM-SHA-1", SCRAM, .digest = DIGEST_SHA1, .legacy = true },
 	{ "PLAIN", .kind = KIND_PLAIN, .first = plain_begin, .ask = keys_ask, .keyed = plain_keyed },
 };
 
@@ -39,9 +40,12 @@ sasl_binding(const struct stream *stream)
 	return binding;
 }
 
-bool
-sasl_is_offered(const struct stream *stream, const struct mechanism *mechanism, const struct scram_binding *binding)
+static bool
+is_offered(const struct stream *stream, const struct sasl_profile *profile, const struct mechanism *mechanism,
+    const struct scram_binding *binding)
 {
+	if (profile == &sasl_profile_1 ? mechanism->kind == KIND_TOKEN : mechanism->legacy)
+		return false;
 	switch (mechanism->bound) {
 	case BOUND_NONE:
 		return mechanism->kind != KIND_PLAIN || stream->host->plain;
@@ -56,22 +60,23 @@ sasl_is_offered(const struct stream *stream, const struct mechanism *mechanism, 
 }
 
 const struct mechanism *
-sasl_mechanism_find(const struct stream *stream, const char *name)
+sasl_mechanism_find(const struct stream *stream, const struct sasl_profile *profile, const char *name)
 {
 	struct scram_binding binding = sasl_binding(stream);
 
 	for (int i = 0; name != NULL && i < MECHANISMS; i++)
-		if (strcmp(name, sasl_mechanisms[i].name) == 0 && sasl_is_offered(stream, &sasl_mechanisms[i], &binding))
+		if (strcmp(name, sasl_mechanisms[i].name) == 0 && is_offered(stream, profile, &sasl_mechanisms[i], &binding))
 			return &sasl_mechanisms[i];
 	return NULL;
 }
 
 static void
-add_mechanisms(const struct stream *stream, const struct scram_binding *binding, bool tokens, struct arena *arena,
-    struct xml *list)
+add_mechanisms(const struct stream *stream, const struct sasl_profile *profile, const struct scram_binding *binding, bool tokens,
+    struct arena *arena, struct xml *list)
 {
 	for (int i = 0; i < MECHANISMS; i++)
-		if ((sasl_mechanisms[i].kind == KIND_TOKEN) == tokens && sasl_is_offered(stream, &sasl_mechanisms[i], binding))
+		if ((sasl_mechanisms[i].kind == KIND_TOKEN) == tokens &&
+		    is_offered(stream, profile, &sasl_mechanisms[i], binding))
 			xml_add_leaf(arena, list, "mechanism", NULL, sasl_mechanisms[i].name);
 }
 
@@ -81,11 +86,11 @@ sasl_features(struct stream *stream, struct arena *arena, struct xml *features)
 	struct scram_binding binding = sasl_binding(stream);
 	struct xml *list = xml_add(arena, features, "authentication", NS_SASL2), *types;
 
-	add_mechanisms(stream, &binding, false, arena, list);
+	add_mechanisms(stream, &sasl_profile_2, &binding, false, arena, list);
 	list = xml_add(arena, list, "inline", NULL);
 	bind2_offer(stream, arena, list);
-	add_mechanisms(stream, &binding, true, arena, xml_add(arena, list, "fast", NS_FAST));
-	add_mechanisms(stream, &binding, false, arena, xml_add(arena, features, "mechanisms", NS_SASL));
+	add_mechanisms(stream, &sasl_profile_2, &binding, true, arena, xml_add(arena, list, "fast", NS_FAST));
+	add_mechanisms(stream, &sasl_profile_1, &binding, false, arena, xml_add(arena, features, "mechanisms", NS_SASL));
 	if (binding.exporter_len == 0 && binding.end_point_len == 0)
 		return;
 	types = xml_add(arena, features, "sasl-channel-binding", NS_SASL_CB); /* XEP-0440 */
@@ -101,16 +106,16 @@ compare(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* XEP-0474 4.1; both profiles offer the same mechanisms. Channel binding types are two, in their order. */
+/* XEP-0474 4.1: of the profile that is used. Channel binding types are two, in their order. */
 const char *
-sasl_offer_text(const struct stream *stream, struct arena *arena)
+sasl_offer_text(const struct stream *stream, const struct sasl_profile *profile, struct arena *arena)
 {
 	struct scram_binding binding = sasl_binding(stream);
 	const char *names[MECHANISMS], *text = "";
 	size_t count = 0;
 
 	for (int i = 0; i < MECHANISMS; i++)
-		if (sasl_mechanisms[i].kind != KIND_TOKEN && sasl_is_offered(stream, &sasl_mechanisms[i], &binding))
+		if (sasl_mechanisms[i].kind != KIND_TOKEN && is_offered(stream, profile, &sasl_mechanisms[i], &binding))
 			names[count++] = sasl_mechanisms[i].name;
 	qsort(names, count, sizeof *names, compare);
 	for (size_t i = 0; i < count; i++)

@@ -23,7 +23,7 @@ scram_begin(struct sasl *sasl, const char *text, size_t len)
 	enum sasl_error error;
 
 	sasl->scram = scram_new(sasl->mechanism->digest, sasl->mechanism->bound != BOUND_NONE, offered_plus, &binding);
-	scram_offered(sasl->scram, sasl_offer_text(sasl->stream, sasl->arena));
+	scram_offered(sasl->scram, sasl_offer_text(sasl->stream, sasl->profile, sasl->arena));
 	error = scram_first(sasl->scram, text, len, sasl->stream->host->domain, &user);
 	if (error == SASL_OK)
 		sasl_ask_keys(sasl, user);

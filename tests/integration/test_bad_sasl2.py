@@ -106,17 +106,17 @@ def test_state_abuse():
                                         "</authenticate>"], "malformed-request"),
         ("<fast/> with a password", [authenticate("SCRAM-SHA-256", first, "<fast xmlns='urn:xmpp:fast:0'/>")],
          "malformed-request"),
-        ("a token in SASL1", ["<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='HT-SHA-256-NONE'>eA==</auth>"],
+        ("a token in SASL1", ["<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='HT-SHA-256-ENDP'>eA==</auth>"],
          "failure"),
-        ("a token without <fast/>", [authenticate("HT-SHA-256-NONE", b"u\0" + bytes(32), agent(uuid.uuid4()))],
+        ("a token without <fast/>", [authenticate("HT-SHA-256-ENDP", b"u\0" + bytes(32), agent(uuid.uuid4()))],
          "malformed-request"),
-        ("a token without an agent", [authenticate("HT-SHA-256-NONE", b"u\0" + bytes(32), "<fast xmlns='urn:xmpp:fast:0'/>")],
+        ("a token without an agent", [authenticate("HT-SHA-256-ENDP", b"u\0" + bytes(32), "<fast xmlns='urn:xmpp:fast:0'/>")],
          "malformed-request"),
     ]
     inside = agent(uuid.uuid4()) + "<fast xmlns='urn:xmpp:fast:0'/>"
     for bad in (b"", b"u", b"u\0", b"\0" + bytes(32), b"u\0" + bytes(31), b"u\0" + bytes(33), b"\xff\0" + bytes(32), bytes(40),
                 b"u" * 3000 + b"\0" + bytes(32)):
-        cases.append((f"hashed token {bad[:10]!r}", [authenticate("HT-SHA-256-NONE", bad, inside)], "malformed-request"))
+        cases.append((f"hashed token {bad[:10]!r}", [authenticate("HT-SHA-256-ENDP", bad, inside)], "malformed-request"))
     for what, said, wanted in cases:
         stream = secured(relay)
         for data in said[:-1]:

@@ -129,7 +129,7 @@ def inside(r):
     """What is asked for inside of a login, well and badly."""
     bound = "".join(r.choice(["<enable xmlns='urn:xmpp:carbons:2'/>", "<enable xmlns='urn:xmpp:sm:3' resume='true'/>",
                               "<inactive xmlns='urn:xmpp:csi:0'/>", "<tag>t</tag>", element(r)]) for _ in range(r.randrange(4)))
-    parts = [agent(r.choice(CLIENTS)), "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>",
+    parts = [agent(r.choice(CLIENTS)), "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-ENDP'/>",
              f"<bind xmlns='urn:xmpp:bind:0'>{bound}</bind>", f"<resume xmlns='urn:xmpp:sm:3' previd='{word(r)}' h='0'/>"
              .replace("''", "'").replace("'; drop", "; drop"), element(r)]
     return "".join(r.sample(parts, r.randrange(len(parts) + 1)))
@@ -208,7 +208,7 @@ class Walk:
         user = r.choice(names).partition("@")[0]
         if r.random() < 0.3:                        # a token that nobody has
             hashed = user.encode() + b"\0" + bytes(r.choice([32, 32, 31, 0]))
-            self.say(authenticate("HT-SHA-256-NONE", hashed, agent(r.choice(CLIENTS)) + "<fast xmlns='urn:xmpp:fast:0'/>" + inside(r)))
+            self.say(authenticate("HT-SHA-256-ENDP", hashed, agent(r.choice(CLIENTS)) + "<fast xmlns='urn:xmpp:fast:0'/>" + inside(r)))
             stream.read()
         self.say(authenticate("PLAIN", f"\0{user}\0{PASSWORD}".encode(), inside(r)))
         if r.random() < 0.1:
