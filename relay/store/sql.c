@@ -97,7 +97,8 @@ static const char *const texts[SQL_COUNT] = {
 	    "UPDATE account SET salt = ?2, iterations = ?3, stored_sha1 = ?4, server_sha1 = ?5,"
 	    " stored_sha256 = ?6, server_sha256 = ?7 WHERE node = ?1",
 	[SQL_ACCOUNT_ARCHIVE] = "UPDATE account SET archive = ?2 WHERE node = ?1",
-	[SQL_ACCOUNT_SEEN] = "UPDATE account SET last = ?2 WHERE node = ?1",
+	[SQL_ACCOUNT_SEEN] = "UPDATE account SET last = ?2 WHERE node = ?1"
+			     " AND (last = 0 OR ?2 NOT BETWEEN last AND last + 59999)",
 	[SQL_ACCOUNT_AVATAR] = "UPDATE account SET avatar = ?2 WHERE node = ?1",
 	[SQL_ACCOUNT_LEFT] = "UPDATE account SET gone = ?2, gone_status = ?3 WHERE node = ?1",
 	[SQL_BLOCK_NEW] = "INSERT INTO block (account, jid) VALUES (?1, ?2) ON CONFLICT (account, jid) DO NOTHING",

@@ -46,7 +46,7 @@ enum op_kind {
 	OP_ACCOUNT_KEYS,  /* new password's SCRAM keys; conflict: no such account */
 	OP_ACCOUNT_ARCHIVE, /* config: what it wants archived, opaque; conflict: no such account */
 	OP_ACCOUNT_DEL,   /* with everything it owns; conflict: no such account */
-	OP_ACCOUNT_SEEN,  /* last login */
+	OP_ACCOUNT_SEEN,  /* last login; nothing, and no sync, within a minute of the one noted */
 	OP_ACCOUNT_AVATAR, /* config: "SHA-1 type" of what it shows, NULL: nothing */
 	OP_ACCOUNT_LEFT,  /* its last session ended at `time`, with `config` as its status (NULL: none) */
 	OP_BLOCK,         /* peer: JID text that the account wants nothing from; nothing when it is there. Conflict: no such account */

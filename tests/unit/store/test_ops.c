@@ -83,6 +83,13 @@ see_keys(void *arg, bool failed, bool exists, const struct scram_keys *keys)
 }
 
 static void
+logged_in(struct store *store, int64_t time, int64_t noted)
+{
+	assert_int_equal(run(store, { .kind = OP_ACCOUNT_SEEN, .account = "ana", .time = time }), TXN_COMMITTED);
+	assert_int_equal(get_account(store, "ana").last, noted);
+}
+
+static void
 account_is_made_changed_seen_and_deleted(void **state)
 {
 	struct store *store = with_accounts(state);
@@ -111,6 +118,9 @@ account_is_made_changed_seen_and_deleted(void **state)
 	read_keys(store, "nadie", see_keys, &iterations);
 	assert_int_equal(iterations, 0);
 	assert_int_equal(get_account(store, "ana").last, 777);
+	logged_in(store, 777 + 59999, 777); /* not written so soon again */
+	logged_in(store, 777 + 60000, 777 + 60000);
+	logged_in(store, 5000, 5000); /* the clock was set back */
 
 	assert_int_equal(run(store, { .kind = OP_ACCOUNT_DEL, .account = "ana" }), TXN_COMMITTED);
 	assert_int_equal(run(store, { .kind = OP_ACCOUNT_DEL, .account = "ana" }), TXN_CONFLICT);
