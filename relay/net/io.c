@@ -5,6 +5,8 @@
  *
  * OpenSSL works directly on the non-blocking descriptor: 14 KiB a session against 24 to 37 through memory BIOs.
  * Writes of one turn leave together at its end, in as few records as they fill. An empty queue keeps no memory.
+ * Whole records are read ahead: what OpenSSL already has makes no event, and io_pause() and reading come back for it.
+ * Pausing costs a system call only when something comes meanwhile: most pauses end before that.
  * Callbacks are made only from the loop, never from inside io_write() or io_shutdown().
  */
 #include "config.h"
@@ -34,6 +36,7 @@
 enum {
 	READS_PER_TURN = 8,          /* then the others have their turn */
 	RECORD = 16 * 1024,          /* TLS: bytes in one record */
+	LONG_READ = 4 * 1024,        /* TLS: after so many bytes at once more may well be waiting */
 	COMPACT = 64 * 1024,         /* move what is queued to the front when more than this was taken */
 	KEEPALIVE_IDLE = 300,        /* seconds */
 	KEEPALIVE_INTERVAL = 30,     /* seconds */
@@ -46,6 +49,7 @@ enum io_phase { PHASE_PLAIN, PHASE_LAST_PLAIN, PHASE_HANDSHAKE, PHASE_TLS };
 struct io {
 	uv_poll_t poll;
 	struct turn_end flush;
+	struct turn_end more; /* OpenSSL has read bytes that nobody has been given */
 	struct loop *loop;
 	io_fn *fn; /* NULL once freed */
 	void *arg;
@@ -59,6 +63,7 @@ struct io {
 	enum io_phase phase;
 	bool used;       /* bytes came in clear: STARTTLS, not direct TLS */
 	bool paused;
+	bool came;       /* something came while paused: it is no longer watched for */
 	bool want_write; /* the kernel took no more */
 	bool ending;     /* io_shutdown was called */
 	bool ended;      /* close_notify and FIN are out */
@@ -79,7 +84,8 @@ watch(struct io *io)
 			events |= UV_WRITABLE;
 		else if (io->phase == PHASE_HANDSHAKE)
 			events |= UV_READABLE;
-		if ((io->phase == PHASE_PLAIN || io->phase == PHASE_TLS) && (!io->paused || io->ended))
+		if ((io->phase == PHASE_PLAIN || io->phase == PHASE_TLS) &&
+		    (!io->paused || io->ended || (!io->came && (io->events & UV_READABLE) != 0)))
 			events |= UV_READABLE;
 	}
 	if (io->fn == NULL || events == io->events)
@@ -98,8 +104,9 @@ fail(struct io *io, const char *why)
 		return;
 	io->closed = true;
 	loop_turn_cancel(&io->flush);
-	watch(io);
+	loop_turn_cancel(&io->more);
 	io->fn(io->arg, IO_CLOSED, why, strlen(why));
+	watch(io);
 }
 
 /* What SSL_* said other than success: wait, or the end. */
@@ -126,6 +133,20 @@ tls_wait_or_fail(struct io *io, int result)
 	watch(io);
 }
 
+static bool
+may_read(const struct io *io)
+{
+	return io->fn != NULL && !io->closed && (!io->paused || io->ended) &&
+	    (io->phase == PHASE_PLAIN || io->phase == PHASE_TLS);
+}
+
+static void
+look_for_more(struct io *io)
+{
+	if (may_read(io) && io->phase == PHASE_TLS && SSL_has_pending(io->ssl))
+		loop_turn_next(io->loop, &io->more);
+}
+
 static void
 handshake(struct io *io)
 {
@@ -141,6 +162,7 @@ handshake(struct io *io)
 	io->phase = PHASE_TLS;
 	io->want_write = false;
 	watch(io);
+	look_for_more(io);
 	io->fn(io->arg, IO_TLS_READY, NULL, 0);
 	if (io->fn != NULL && (io->out.len > 0 || io->ending))
 		loop_turn_end(io->loop, &io->flush);
@@ -192,6 +214,7 @@ finish(struct io *io)
 	}
 	shutdown(io->fd, SHUT_WR);
 	watch(io); /* a paused reader must still see the peer's end */
+	look_for_more(io);
 }
 
 /* Everything queued has left: what waited for that happens now. */
@@ -241,7 +264,7 @@ flush(void *arg)
 	}
 }
 
-/* One read given out. False: nothing more for now. */
+/* One read given out. False: nothing more for now, or not likely: the poll tells. */
 static bool
 read_some(struct io *io)
 {
@@ -272,8 +295,27 @@ read_some(struct io *io)
 	}
 	tally_add(TALLY_BYTES_IN, (uint64_t)got);
 	io->fn(io->arg, IO_DATA, buffer, (size_t)got);
-	return io->fn != NULL && !io->closed && (!io->paused || io->ended) && (io->phase == PHASE_TLS || got == LOOP_BUFFER) &&
-	    io->phase != PHASE_LAST_PLAIN && io->phase != PHASE_HANDSHAKE;
+	if (!may_read(io))
+		return false;
+	return io->phase == PHASE_TLS ? got >= LONG_READ || SSL_has_pending(io->ssl) : got == LOOP_BUFFER;
+}
+
+static void
+read_turn(void *arg)
+{
+	struct io *io = arg;
+
+	for (int reads = 0; reads < READS_PER_TURN; reads++)
+		if (!may_read(io) || !read_some(io))
+			return;
+	look_for_more(io);
+}
+
+/* Watched although paused, for nothing else. */
+static bool
+is_only_kept(const struct io *io)
+{
+	return io->paused && !io->ended && !io->want_write && (io->phase == PHASE_PLAIN || io->phase == PHASE_TLS);
 }
 
 static void
@@ -283,6 +325,11 @@ on_poll(uv_poll_t *handle, int status, int events)
 
 	if (io->fn == NULL || io->closed)
 		return;
+	if (status < 0 && is_only_kept(io)) {
+		io->came = true; /* it is told when reading goes on */
+		io->events = 0;  /* libuv has ended watching */
+		return;
+	}
 	if (status < 0) {
 		fail(io, uv_strerror(status));
 		return;
@@ -299,11 +346,13 @@ on_poll(uv_poll_t *handle, int status, int events)
 	}
 	if (!(events & UV_READABLE))
 		return;
-	for (int reads = 0; reads < READS_PER_TURN; reads++) {
-		if (io->fn == NULL || io->closed || (io->paused && !io->ended) ||
-		    (io->phase != PHASE_PLAIN && io->phase != PHASE_TLS) || !read_some(io))
-			break;
+	if (io->fn != NULL && io->paused && !io->ended) {
+		io->came = true;
+		watch(io);
+		return;
 	}
+	loop_turn_cancel(&io->more);
+	read_turn(io);
 }
 
 static void
@@ -341,6 +390,8 @@ io_new(struct loop *loop, int fd, io_fn *fn, void *arg)
 	io->poll.data = io;
 	io->flush.fn = flush;
 	io->flush.arg = io;
+	io->more.fn = read_turn;
+	io->more.arg = io;
 	io->loop = loop;
 	io->fn = fn;
 	io->arg = arg;
@@ -365,6 +416,7 @@ io_free(struct io **io_p)
 		return;
 	*io_p = NULL;
 	loop_turn_cancel(&io->flush);
+	loop_turn_cancel(&io->more);
 	io->fn = NULL;
 	uv_close((uv_handle_t *)&io->poll, poll_closed); /* the struct lives until the callback under way has returned */
 	SSL_free(io->ssl);
@@ -438,7 +490,9 @@ void
 io_pause(struct io *io, bool paused)
 {
 	io->paused = paused;
+	io->came = false;
 	watch(io);
+	look_for_more(io);
 }
 
 size_t

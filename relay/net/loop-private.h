@@ -22,6 +22,7 @@ uv_loop_t *loop_uv(struct loop *loop);
 char *loop_buffer(struct loop *loop);
 size_t *loop_queued(struct loop *loop); /* bytes that wait in all connections for their peers to read */
 void loop_turn_end(struct loop *loop, struct turn_end *call); /* asking again changes nothing */
+void loop_turn_next(struct loop *loop, struct turn_end *call); /* the same in the next turn, which comes at once */
 void loop_turn_cancel(struct turn_end *call);
 
 #endif

@@ -35,9 +35,9 @@ struct watch { /* one signal */
 struct loop {
 	uv_loop_t uv;
 	uv_async_t alive; /* keeps the loop running while nothing else is there */
-	uv_idle_t later;  /* active while `first` is not NULL */
+	uv_idle_t later;  /* active while `first` or `nexts` is not NULL */
 	uv_prepare_t turn; /* active always: runs `ends` before the loop waits */
-	struct turn_end *ends;
+	struct turn_end *ends, *nexts;
 	struct deferred *first, **last;
 	struct watch *watches;
 	char buffer[LOOP_BUFFER];
@@ -77,16 +77,24 @@ run_deferred(uv_idle_t *handle)
 {
 	struct loop *loop = handle->data;
 	struct deferred *next, *call = loop->first;
+	struct turn_end *turns = loop->nexts, *turn;
 
 	/* What these calls defer in turn belongs to the next turn. */
 	loop->first = NULL;
 	loop->last = &loop->first;
+	loop->nexts = NULL;
+	if (turns != NULL)
+		turns->back = &turns;
+	while ((turn = turns) != NULL) {
+		loop_turn_cancel(turn);
+		turn->fn(turn->arg);
+	}
 	for (; call != NULL; call = next) {
 		next = call->next;
 		call->fn(call->arg);
 		free(call);
 	}
-	if (loop->first == NULL)
+	if (loop->first == NULL && loop->nexts == NULL)
 		uv_idle_stop(&loop->later);
 }
 
@@ -102,16 +110,29 @@ run_turn_end(uv_prepare_t *handle)
 	}
 }
 
-void
-loop_turn_end(struct loop *loop, struct turn_end *call)
+static void
+push(struct turn_end **list, struct turn_end *call)
 {
 	if (call->back != NULL)
 		return;
-	call->next = loop->ends;
-	call->back = &loop->ends;
+	call->next = *list;
+	call->back = list;
 	if (call->next != NULL)
 		call->next->back = &call->next;
-	loop->ends = call;
+	*list = call;
+}
+
+void
+loop_turn_end(struct loop *loop, struct turn_end *call)
+{
+	push(&loop->ends, call);
+}
+
+void
+loop_turn_next(struct loop *loop, struct turn_end *call)
+{
+	push(&loop->nexts, call);
+	uv_idle_start(&loop->later, run_deferred); /* no harm when active */
 }
 
 void

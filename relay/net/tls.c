@@ -89,6 +89,7 @@ new_context(void)
 	    SSL_OP_SINGLE_ECDH_USE);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_read_ahead(ctx, 1); /* a record in one read; io.c looks for what came with it */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ctx, 0); /* no client of ours resumes TLS: a ticket is 250 bytes and some work each login */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
