@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "client/intl.h"
 #include "proto/mem.h"
 
 enum {
@@ -87,7 +88,8 @@ begin_outermost(struct db *db)
 	if (!lock_take(db->writer, BUSY_MS)) {
 		db->code = SQLITE_BUSY;
 		db->error =
-		    xasprintf("%s/lazo.db: another process has been writing for too long", db->folder);
+		    xasprintf(_("%s/lazo.db: another lazo has been writing for too long. Try again when it has ended."),
+			      db->folder);
 		return false;
 	}
 	return db_script(db, "BEGIN IMMEDIATE");
@@ -213,7 +215,7 @@ file_prepare(const char *file, char **error_r)
 	if (fd < 0 || fstat(fd, &st) != 0)
 		*error_r = xasprintf("%s: %s", file, strerror(errno));
 	else if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
-		*error_r = xasprintf("%s: not a file of ours", file);
+		*error_r = xasprintf(_("%s: not a file of yours. Move it away, or name another folder: --home DIR"), file);
 	else if ((st.st_mode & 077) != 0 && fchmod(fd, 0600) != 0)
 		*error_r = xasprintf("%s: %s", file, strerror(errno));
 	if (fd >= 0)
@@ -257,7 +259,9 @@ db_open(const char *folder, char **error_r)
 	}
 	if (!*error_r)
 		*error_r =
-		    db->error ? xstrdup(db->error) : xasprintf("%s/writer.lock: not to be had", folder);
+		    db->error ? xstrdup(db->error)
+			      : xasprintf(_("%s/writer.lock cannot be had. Try again when no other lazo runs in this home."),
+					  folder);
 	db_close(&db);
 	return NULL;
 }

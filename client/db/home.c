@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "client/intl.h"
 #include "proto/mem.h"
 
 /* Make the folder and those above it that are missing. */
@@ -43,11 +44,11 @@ folder_check(const char *path, char **error_r)
 	if (stat(path, &st) != 0)
 		*error_r = xasprintf("%s: %s", path, strerror(errno));
 	else if (!S_ISDIR(st.st_mode))
-		*error_r = xasprintf("%s: not a folder", path);
+		*error_r = xasprintf(_("%s: not a folder"), path);
 	else if (st.st_uid != geteuid())
-		*error_r = xasprintf("%s: belongs to someone else", path);
+		*error_r = xasprintf(_("%s: belongs to someone else"), path);
 	else if ((st.st_mode & 022) != 0)
-		*error_r = xasprintf("%s: others may write to it (chmod 700 it)", path);
+		*error_r = xasprintf(_("%s: others may write to it. Close it to them: chmod 700 %s"), path, path);
 	else if ((st.st_mode & 077) != 0 && chmod(path, 0700) != 0)
 		*error_r = xasprintf("%s: %s", path, strerror(errno));
 	else
@@ -86,7 +87,7 @@ home_find(const char *folder, struct home *home_r, char **error_r)
 		home_r->runtime = xdg_folder("XDG_RUNTIME_DIR", NULL);
 	}
 	if (!home_r->data || !home_r->config) {
-		*error_r = xstrdup("HOME is not set: name a folder by --home");
+		*error_r = xstrdup(_("HOME is not set."));
 	} else {
 		if (!home_r->runtime)
 			home_r->runtime = xstrdup(home_r->data);

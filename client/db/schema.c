@@ -11,6 +11,7 @@
 #include "client/db/db-private.h"
 
 #include <stdio.h>
+#include "client/intl.h"
 #include "proto/mem.h"
 
 enum { APPLICATION_ID = 0x4c617a6f /* "Lazo" in the file's header */ };
@@ -150,9 +151,10 @@ schema_migrate(struct db *db, char **error_r)
 	int64_t version = db_pragma(db, "PRAGMA user_version");
 	int64_t tables = db_pragma(db, "SELECT count(*) FROM sqlite_schema");
 	if (tables > 0 && db_pragma(db, "PRAGMA application_id") != APPLICATION_ID)
-		*error_r = xstrdup("lazo.db was made by another program");
+		*error_r = xstrdup(_("lazo.db was made by another program. Name another folder: --home DIR"));
 	else if (version < 0 || version > (int64_t)SCHEMA)
-		*error_r = xstrdup("lazo.db was made by a newer version of this program");
+		*error_r = xstrdup(_("lazo.db was made by a newer version of this program. "
+				    "Install that version, or name another folder: --home DIR"));
 	if (*error_r) {
 		db_rollback(db);
 		return false;
