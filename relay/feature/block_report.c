@@ -3,7 +3,7 @@
  * block_report.h.
  *
  * Kept: who reports whom, when, the reason, the first words and the ids of the messages, all cut to a bounded
- * length. Nothing is sent on to anybody (section 5: only with the user's consent, and to whom would be the
+ * length, the latest 200 of each account. Nothing is sent on to anybody (section 5: only with the user's consent, and to whom would be the
  * operator's decision).
  */
 #include "config.h"

@@ -153,14 +153,14 @@ find(const struct bookmark *row, size_t count, const char *room)
 	return NULL;
 }
 
-/* The document's bookmarks, the first of each room; the rest goes where it is kept. */
+/* The document's bookmarks, the first of each room; the rest goes where it is kept. More than there may be are not compared. */
 static size_t
 take_document(struct reading *reading, const struct xml *storage, struct bookmark *row, struct xml *rest)
 {
 	struct arena *arena = reading->event->arena;
 	size_t count = 0;
 
-	for (const struct xml *child = xml_first(storage); child != NULL;
+	for (const struct xml *child = xml_first(storage); child != NULL && count <= PUBSUB_ITEMS_MAX;
 	     child = xml_next(child, NULL, NULL)) {
 		if (!bookmark_read_old(arena, child, &row[count]))
 			xml_append(rest, xml_copy(arena, child));

@@ -128,7 +128,7 @@ op_unblock(struct db *db, struct txn_op *own)
 				    : db_run(db, SQL_BLOCK_END, v_int(account), v_text(own->op.peer));
 }
 
-enum { REPORTS_MOST = 10000 };
+enum { REPORTS_MOST = 10000, REPORTS_OF_ONE = 200 }; /* nobody's reports push out all of the others' */
 
 static enum db_result
 op_report(struct db *db, struct txn_op *own)
@@ -137,6 +137,8 @@ op_report(struct db *db, struct txn_op *own)
 	enum db_result result = db_run(db, SQL_REPORT_NEW, v_int(op->time), v_text(op->account), v_text(op->peer),
 				       v_text(op->item), v_text(op->config), v_text(op->node));
 
+	if (result == DB_OK)
+		result = db_run(db, SQL_REPORT_TRIM_OWN, v_text(op->account), v_int(REPORTS_OF_ONE));
 	return result != DB_OK ? result : db_run(db, SQL_REPORT_TRIM, v_int(REPORTS_MOST));
 }
 

@@ -106,7 +106,10 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_BLOCK_NONE] = "DELETE FROM block WHERE account = ?1",
 	[SQL_REPORT_NEW] =
 	    "INSERT INTO report (time, account, jid, reason, words, messages) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-	[SQL_REPORT_TRIM] = "DELETE FROM report WHERE id <= (SELECT max(id) FROM report) - ?1",
+	[SQL_REPORT_TRIM_OWN] = "DELETE FROM report WHERE account = ?1 AND id <= (SELECT id FROM report WHERE account = ?1"
+				" ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+	[SQL_REPORT_TRIM] = "DELETE FROM report WHERE (SELECT count(*) FROM report) > ?1"
+			    " AND id = (SELECT min(id) FROM report)",
 	[SQL_REPORT_END] = "DELETE FROM report WHERE id = ?1",
 	[SQL_ACCOUNT_GONE] =
 	    "UPDATE account SET node = NULL, salt = NULL, iterations = NULL, stored_sha1 = NULL,"
@@ -264,7 +267,9 @@ static const char *const texts[SQL_COUNT] = {
 				 " WHERE p.account = (SELECT id FROM account WHERE node = ?1)",
 	[SQL_READ_WAITING_FROM] = "SELECT count(*), coalesce(min(m.time), 0) FROM pending p JOIN msg m ON m.id = p.id"
 				  " WHERE p.account = (SELECT id FROM account WHERE node = ?1)"
-				  " AND m.sender = (SELECT id FROM jid WHERE text = ?2)",
+				  " AND m.sender = (SELECT id FROM jid WHERE text = ?2) AND NOT EXISTS"
+				  " (SELECT 1 FROM block b WHERE b.account = p.account"
+				  " AND b.jid IN (?2, ?2 || '/' || m.sender_resource))",
 	[SQL_READ_PENDING_COUNT] =
 	    "SELECT pending, pending_bytes FROM usage WHERE account = (SELECT id FROM account WHERE node = ?1)",
 	[SQL_READ_COUNTER] = "SELECT h FROM counter WHERE account = (SELECT id FROM account WHERE node = ?1) AND id = ?2",

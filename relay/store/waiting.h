@@ -18,7 +18,8 @@ struct waiting_row {
 	int64_t count, oldest; /* ms; 0: none */
 };
 /* The first row: all in the account's own mailbox. The others, in the order of `others`: what is from the
- * account (bare JID text `jid`) in theirs. */
+ * account (bare JID text `jid`) in theirs, but for what is of somebody blocked there and
+ * will be dropped: when that happens would tell the blocked that its owner was here. */
 typedef void read_waiting_fn(void *arg, bool failed, const struct waiting_row *rows, size_t count);
 void read_waiting(struct store *store, const char *node, const char *jid, const char *const *others,
 		  size_t count, read_waiting_fn *fn, void *arg);

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """Blocking (XEP-0191) and reports (XEP-0377), from both sides and after a restart."""
+import contextlib
+import sqlite3
 import xml.etree.ElementTree as ET
 
 from lazo_test import *
@@ -250,6 +252,23 @@ def test_survives_restart_and_is_reported():
     equal(relay.ctl_json("report", "list"), [])
     relay.ctl("report", "del", str(reports[0]["id"]), status=67)
     a.close(), b.close()
+
+
+@ours
+def test_nobody_pushes_out_the_reports_of_others():
+    a, b = friends()
+    name = bare(a.jid).partition("@")[0]
+    a.close(), b.close()
+    relay.stop()
+    with contextlib.closing(sqlite3.connect(relay.data / "lazo.db")) as database, database:
+        rows = [(1, "honest", f"bad@{HOST}", "urn:xmpp:reporting:abuse")] + [(2, name, f"x{i}@{HOST}", "urn:xmpp:reporting:spam") for i in range(9999)]
+        database.executemany("INSERT INTO report (time, account, jid, reason) VALUES (?, ?, ?, ?)", rows)
+    relay.start()
+    a = login(relay, bare(a.jid))
+    a.result("set", block("one@more.example", inner="<report xmlns='urn:xmpp:reporting:1' reason='urn:xmpp:reporting:spam'/>"))
+    reports = relay.ctl_json("report", "list")
+    equal([r["jid"] for r in reports][:1] + [len(reports), reports[-1]["jid"]], [f"bad@{HOST}", 201, "one@more.example"])
+    a.close()
 
 
 main()

@@ -189,4 +189,16 @@ def test_announced():
     a.close()
 
 
+@ours
+def test_a_document_of_too_many_costs_little():
+    a = login(relay, relay.user())
+    document = storage("".join(f"<conference jid='{i}@a'/>" for i in range(9500)))
+    spent = relay.cpu_seconds()
+    for _ in range(5):
+        equal(error_of(a.iq("set", document))[1], "resource-constraint")
+    spent = relay.cpu_seconds() - spent
+    check(SANITIZED or spent < 0.3, f"five documents of 240 KiB took {spent:.2f} s: not each compared with each")
+    a.close()
+
+
 main()

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 """Accounts: by the operator, in-band by policy (XEP-0077), by invitation (XEP-0401, XEP-0445)."""
+import contextlib
 import re
+import sqlite3
 import urllib.parse
 
 from lazo_test import *
+from xmpp_fast import get_token
 from xmpp_raw import *
 
 REGISTER = "{jabber:iq:register}"
@@ -207,6 +210,57 @@ def test_leaving_ends_all_sessions():
     stream.send(f"<iq type='set' id='bye2'><query {NS}><remove/></query></iq>")
     equal(stream.stream_error(), "not-authorized")
     equal(other.stream_error(), "not-authorized")
+
+
+def owned(path, account):
+    """Table -> how many rows in it are of an account by its number; of tables without such a column, their names."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        counts, others = {}, set()
+        for table, in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'").fetchall():
+            columns = {c[1]: c[2] for c in database.execute(f"PRAGMA table_info({table})")}
+            if columns.get("account") == "INTEGER":
+                counts[table] = database.execute(f"SELECT count(*) FROM {table} WHERE account = ?", (account,)).fetchone()[0]
+            else:
+                others.add(table)
+        counts["item"] = database.execute("SELECT count(*) FROM item WHERE node NOT IN (SELECT id FROM node)"
+                                          " OR node IN (SELECT id FROM node WHERE account = ?)", (account,)).fetchone()[0]
+        counts["msg"] = database.execute("SELECT count(*) FROM msg").fetchone()[0]
+        counts["account"] = database.execute("SELECT count(*) FROM account WHERE id = ?", (account,)).fetchone()[0]
+        return counts, others - {"item", "msg", "account"}
+
+
+@ours
+def test_of_who_leaves_no_row_is_left():
+    """In no table that knows accounts, also in one that is added tomorrow: it must be filled here, and empty afterwards."""
+    relay = Relay(authority=closed.authority)
+    path = relay.data / "lazo.db"
+    a, b = login(relay, relay.user()), login(relay, relay.user())
+    befriend(a, b)
+    a.result("set", f"<block xmlns='urn:xmpp:blocking'><item jid='x@{HOST}'/></block>")
+    a.result("set", "<vCard xmlns='vcard-temp'><FN>A</FN></vCard>")
+    a.result("set", "<enable xmlns='urn:lazo:custody:0'/>")
+    a.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+    a.wait(lambda e: e.tag == "{urn:xmpp:sm:3}enabled")
+    a.send(f"<message to='{bare(a.jid)}' type='chat' id='m'><body>to myself</body></message>")
+    a.barrier()
+    get_token(relay, bare(a.jid))
+    name = bare(a.jid)
+    a.drop()
+    b.close()
+    relay.stop()
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        account, = database.execute("SELECT id FROM account WHERE node = ?", (name.partition("@")[0],)).fetchone()
+        database.execute("INSERT INTO device (account, resource, seen, upto) VALUES (?, 'r', 1, 1)", (account,))
+        database.execute("INSERT OR IGNORE INTO pending (account, id, bytes) SELECT ?, id, 1 FROM msg", (account,))
+        database.execute("UPDATE msg SET refs = (SELECT count(*) FROM box WHERE box.id = msg.id)"
+                         " + (SELECT count(*) FROM pending WHERE pending.id = msg.id)")
+    before, others = owned(path, account)
+    equal([t for t in before if not before[t]], [], "each of these tables has rows of the account; fill it above")
+    equal(others, {"meta", "jid", "seen", "invite", "report", "peer", "pin", "remote_item", "spool"}, "and these know no accounts by number")
+    relay.start()
+    relay.ctl("user", "del", name)
+    eventually(lambda: not any(owned(path, account)[0].values()), 10, "all are empty")
+    relay.stop()
 
 
 def subscription(stream, to):

@@ -86,6 +86,27 @@ def test_what_waits():
     b.close(), a.close()
 
 
+@ours
+def test_the_blocked_learn_nothing():
+    """Else what waits would vanish before their eyes when the one who blocks them comes (R8, XEP-0191 4)."""
+    a, b = login(relay, relay.user()), login(relay, relay.user())
+    befriend(a, b)
+    name = bare(b.jid)
+    b.close()
+    a.barrier()
+    for i in range(2):
+        say(a, name, f"n{i}")
+    a.barrier()
+    check(f"{name}: 2 " in ask(a, "status")[0], "before")
+    b = login(relay, name, presence=False)
+    b.result("set", f"<block xmlns='urn:xmpp:blocking'><item jid='{bare(a.jid)}'/></block>")
+    blocked = ask(a, "status")[0]
+    available(b)
+    eventually(lambda: [u for u in relay.ctl_json("user", "list") if u["jid"] == name][0]["pending"] == 0, what="dropped")
+    equal(ask(a, "status")[0], blocked, "the same before and after the one who blocks was here")
+    a.close(), b.close()
+
+
 def time_off():
     """Questions are few."""
     import time
