@@ -5,7 +5,6 @@
 
 #include "relay/net/crowd.h"
 
-#include <assert.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +66,10 @@ crowd_come(struct crowd *crowd, const char *peer)
 		made = xmalloc(sizeof *made);
 		*made = wanted;
 		found = tsearch(made, &crowd->groups, compare);
-		assert(found != NULL);
+		if (found == NULL) { /* no memory: one connection less */
+			free(made);
+			return false;
+		}
 	}
 	if (crowd->most > 0 && (*found)->count >= crowd->most)
 		return false;

@@ -69,6 +69,7 @@ struct link {
 	struct held *held, **held_last;
 	size_t held_count, held_bytes;
 	int64_t not_before, pause;
+	enum stanza_error failed; /* why, until then */
 	size_t max_bytes; /* 0: not told */
 	struct smacks_count count;
 	int64_t asked; /* monotonic: <r/> was sent; 0: none is under way */
@@ -226,7 +227,7 @@ link_send(struct link *link, const struct xml *stanza)
 	else if (link->state == READY && !line_is_closing(link->line) && line_queued(link->line) < LINE_QUEUE_MOST)
 		write_now(link, bytes.data, bytes.len);
 	else if (link->state == IDLE && now_mono() < link->not_before)
-		answer(link, stub, STANZA_REMOTE_SERVER_TIMEOUT, "the other relay could not be reached");
+		answer(link, stub, link->failed, "the other relay could not be reached");
 	else if (link->held_count >= HELD_MOST || link->held_bytes + bytes.len > HELD_BYTES)
 		answer(link, stub, STANZA_RESOURCE_CONSTRAINT, "too much waits for the other relay");
 	else
@@ -282,6 +283,7 @@ fail(struct link *link, enum stanza_error error, const char *why)
 	drop(link);
 	link->pause = link->pause == 0 ? PAUSE_FIRST : link->pause * 2 < PAUSE_MOST ? link->pause * 2 : PAUSE_MOST;
 	link->not_before = now_mono() + link->pause;
+	link->failed = error;
 	for (size_t left = link->held_count; left > 0 && link->held != NULL; left--)
 		refuse_held(link, error, NULL);
 	arm(link);

@@ -1,8 +1,11 @@
 """poezio.py -- Debian's poezio in a terminal of its own (tmux), driven by keys, read from its screen and its logs."""
+import atexit
+import contextlib
 import os
 import pathlib
 import re
 import shlex
+import signal
 import tempfile
 
 from lazo_test import PASSWORD, eventually, scratch, tool
@@ -67,6 +70,7 @@ class Poezio:
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "150", "-y", "50", command,
                    env={k: v for k, v in os.environ.items() if k != "TMUX"})
         self._tmux("set-option", "-g", "remain-on-exit", "on", status=None)
+        atexit.register(self.kill)
 
     def _tmux(self, *args, status=0, env=None):
         return tool("tmux", "-S", self.socket, *args, status=status, env=env)
@@ -101,4 +105,9 @@ class Poezio:
         return "".join(p.read_text(errors="replace") for p in (self.home / "logs").rglob("*@*") if p.is_file())
 
     def kill(self):
+        """Hung up on, it would go on by itself, and use all of a processor."""
+        pane = self._tmux("list-panes", "-F", "#{pane_pid}", status=None).split()
         self._tmux("kill-server", status=None)
+        for pid in pane:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
