@@ -274,7 +274,7 @@ def test_the_way_of_a_message():
     eva.run("sync", status=0)
     equal(ways(), ["written", "accepted", "delivered"])
     times = [s["time"] for s in eva.json("status", number)[0]["stages"]]
-    equal(times, sorted(times))
+    equal([t[:19] for t in times], sorted(t[:19] for t in times))      # an archive may give whole seconds
     shown = eva.run("status", number, status=0).stdout
     check("written" in shown and "delivered" in shown, shown)
     luz.json("read")

@@ -93,6 +93,7 @@ def run(argv, log, seconds, env, cwd, mode="wb"):
     start = time.monotonic()
     # Short: a socket's path has at most 107 bytes.
     tmp = tempfile.mkdtemp(prefix="lazo-", dir="/tmp")
+    os.chmod(tmp, 0o711)        # a program that is run as somebody else finds the way to its own folder
     try:
         running[mark] = tmp
         with open(log, mode) as out:
