@@ -78,7 +78,8 @@ class Desktop:
         self.socket = self.runtime / "bus"
         (self.home / "bus.conf").write_text(BUS.format(socket=self.socket))
         self._open_the_way()
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "LC_", "LANG", "DBUS_", "DISPLAY"))}
+        # PYTHON: a module of the tests may bear the name of an app's own.
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "LC_", "LANG", "DBUS_", "DISPLAY", "PYTHON"))}
         self.env |= {
             "HOME": str(self.home), "USER": "nobody", "LC_ALL": "C.UTF-8", "XDG_RUNTIME_DIR": str(self.runtime),
             "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self.socket}", "GSETTINGS_BACKEND": "memory", "GIO_USE_VFS": "local",

@@ -74,7 +74,10 @@ class Gajim:
                                  "--method", "org.gtk.Actions.Activate", action, parameter, "{}")
 
     def logged_in(self):
-        eventually(lambda: self.call("get_status", self.account, status=None).strip() == "('online',)", 60, "Gajim is online")
+        try:
+            eventually(lambda: self.call("get_status", self.account, status=None).strip() == "('online',)", 60, "Gajim is online")
+        except AssertionError as e:
+            raise AssertionError(f"{e}; its log ends in\n{self.log()[-2000:]}") from None
 
     def send(self, to, text):
         self.call("send_chat_message", to, text, self.account)
