@@ -15,10 +15,8 @@
 
 #include "relay/control.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
@@ -26,32 +24,22 @@
 #include "proto/buf.h"
 #include "proto/jid.h"
 #include "proto/mem.h"
+#include "relay/metrics.h"
+#include "relay/net/callers.h"
 #include "relay/net/clock.h"
-#include "relay/net/io.h"
 #include "relay/net/local.h"
-#include "relay/net/loop.h"
 #include "relay/route/router.h"
 #include "relay/route/session.h"
 #include "relay/store/txn.h"
 #include "relay/stream/stream.h"
 #include "relay/version.h"
 
-enum { REQUEST_MAX = 4096, CALLERS_MAX = 16, SILENCE_MAX = 10000 /* ms */ };
-
-struct caller {
-	struct caller *next;
-	struct control *control;
-	struct io *io;
-	struct timer *deadline;
-	struct buf in;
-};
+static const struct callers_limits limits = { .most = 16, .bytes = 4096, .silence = 10000 };
 
 struct control {
-	struct loop *loop;
 	struct router *router;
 	struct local *local;
-	struct caller *callers;
-	size_t count;
+	struct callers *callers;
 	int64_t started; /* ms monotonic */
 };
 
@@ -63,27 +51,13 @@ failure(const char *why)
 	return json_pack("{s:b, s:s}", "ok", 0, "error", why);
 }
 
-static json_int_t
-resident_bytes(void)
-{
-	long size = 0, resident = 0;
-	FILE *file = fopen("/proc/self/statm", "re");
-
-	if (file == NULL)
-		return 0;
-	if (fscanf(file, "%ld %ld", &size, &resident) != 2)
-		resident = 0;
-	fclose(file);
-	return (json_int_t)resident * sysconf(_SC_PAGESIZE);
-}
-
 static json_t *
 verb_status(struct control *control, const json_t *request)
 {
 	(void)request;
 	return json_pack("{s:b, s:s, s:I, s:I, s:I}", "ok", 1, "version", LAZO_VERSION, "uptime",
 			 (json_int_t)((now_mono() - control->started) / 1000), "sessions",
-			 (json_int_t)router_session_count(control->router), "rss", resident_bytes());
+			 (json_int_t)router_session_count(control->router), "rss", (json_int_t)metrics_resident());
 }
 
 static void
@@ -217,21 +191,6 @@ answer(struct control *control, const char *line, size_t len)
 /* Callers. */
 
 static void
-caller_free(struct caller *caller)
-{
-	struct caller **at = &caller->control->callers;
-
-	while (*at != caller)
-		at = &(*at)->next;
-	*at = caller->next;
-	caller->control->count--;
-	io_free(&caller->io);
-	timer_free(&caller->deadline);
-	buf_free(&caller->in);
-	free(caller);
-}
-
-static void
 say(struct caller *caller, json_t *reply)
 {
 	char *text = json_dumps(reply, JSON_COMPACT | JSON_SORT_KEYS);
@@ -239,69 +198,31 @@ say(struct caller *caller, json_t *reply)
 	json_decref(reply);
 	if (text == NULL)
 		return;
-	io_write(caller->io, text, strlen(text));
-	io_write(caller->io, "\n", 1);
+	caller_write(caller, text, strlen(text));
+	caller_write(caller, "\n", 1);
 	free(text);
 }
 
-static void
-take_lines(struct caller *caller)
+static bool
+heard(void *arg, struct caller *caller, struct buf *in)
 {
 	char *end;
 
-	while (caller->in.len > 0 && (end = memchr(caller->in.data, '\n', caller->in.len)) != NULL) {
-		size_t len = (size_t)(end - caller->in.data);
-		say(caller, answer(caller->control, caller->in.data, len));
-		buf_drop(&caller->in, len + 1);
-		timer_set(caller->deadline, SILENCE_MAX);
+	while (in->len > 0 && (end = memchr(in->data, '\n', in->len)) != NULL) {
+		size_t len = (size_t)(end - in->data);
+		say(caller, answer(arg, in->data, len));
+		buf_drop(in, len + 1);
+		caller_alive(caller);
 	}
-	if (caller->in.len > REQUEST_MAX)
-		caller_free(caller);
-}
-
-static void
-on_io(void *arg, enum io_event event, const char *bytes, size_t len)
-{
-	struct caller *caller = arg;
-
-	switch (event) {
-	case IO_DATA:
-		buf_add(&caller->in, bytes, len);
-		take_lines(caller);
-		return;
-	case IO_CLOSED:
-		caller_free(caller);
-		return;
-	case IO_TLS_READY:
-	case IO_DRAINED:
-		return;
-	}
-}
-
-static void
-overdue(void *arg)
-{
-	caller_free(arg);
+	return true;
 }
 
 static void
 called(void *arg, int fd)
 {
 	struct control *control = arg;
-	struct caller *caller;
 
-	if (control->count >= CALLERS_MAX) {
-		close(fd);
-		return;
-	}
-	caller = xcalloc(1, sizeof *caller);
-	caller->control = control;
-	caller->next = control->callers;
-	control->callers = caller;
-	control->count++;
-	caller->deadline = timer_new(control->loop, overdue, caller);
-	timer_set(caller->deadline, SILENCE_MAX);
-	caller->io = io_new(control->loop, fd, on_io, caller);
+	callers_take(control->callers, fd);
 }
 
 struct control *
@@ -309,14 +230,12 @@ control_new(struct loop *loop, const char *path, struct router *router, char **e
 {
 	struct control *control = xcalloc(1, sizeof *control);
 
-	control->loop = loop;
 	control->router = router;
 	control->started = now_mono();
 	control->local = local_listen(loop, path, called, control, error_r);
-	if (control->local == NULL) {
-		free(control);
-		return NULL;
-	}
+	control->callers = callers_new(loop, &limits, heard, control);
+	if (control->local == NULL)
+		control_free(&control);
 	return control;
 }
 
@@ -328,8 +247,7 @@ control_free(struct control **handle)
 	if (control == NULL)
 		return;
 	*handle = NULL;
-	while (control->callers != NULL)
-		caller_free(control->callers);
 	local_free(&control->local);
+	callers_free(&control->callers);
 	free(control);
 }

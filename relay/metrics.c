@@ -21,34 +21,22 @@
 #include "proto/buf.h"
 #include "proto/mem.h"
 #include "relay/net/address.h"
+#include "relay/net/callers.h"
 #include "relay/net/clock.h"
-#include "relay/net/io.h"
 #include "relay/net/listener.h"
 #include "relay/net/local.h"
-#include "relay/net/loop.h"
 #include "relay/tally.h"
 #include "relay/version.h"
 
-enum { REQUEST_MAX = 4096, CALLERS_MAX = 16, SILENCE_MAX = 10000 /* ms */ };
-
-struct caller {
-	struct caller *next;
-	struct metrics *metrics;
-	struct io *io;
-	struct timer *deadline;
-	struct buf in;
-	bool answered;
-};
+static const struct callers_limits limits = { .most = 16, .bytes = 4096, .silence = 10000 };
 
 struct metrics {
-	struct loop *loop;
 	metrics_fn *fn;
 	void *arg;
 	struct listener *listener; /* one of the two */
 	struct local *local;
 	char *address;
-	struct caller *callers;
-	size_t count;
+	struct callers *callers;
 };
 
 /* The text. */
@@ -92,8 +80,8 @@ open_descriptors(void)
 	return count - 3; /* ".", "..", and the one that reads them */
 }
 
-static double
-resident_bytes(void)
+uint64_t
+metrics_resident(void)
 {
 	unsigned long size = 0, resident = 0;
 	FILE *file = fopen("/proc/self/statm", "re");
@@ -103,7 +91,7 @@ resident_bytes(void)
 	if (fscanf(file, "%lu %lu", &size, &resident) != 2)
 		resident = 0;
 	fclose(file);
-	return (double)resident * (double)sysconf(_SC_PAGESIZE);
+	return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* The names that Prometheus's own libraries give them. */
@@ -120,7 +108,7 @@ add_process(struct buf *out, int64_t started)
 	getrlimit(RLIMIT_NOFILE, &files);
 	add_family(out, "process_cpu_seconds_total", "counter", "Processor time of the relay.");
 	buf_printf(out, "process_cpu_seconds_total %.17g\n", cpu);
-	add_gauge(out, "process_resident_memory_bytes", "Memory of the relay.", resident_bytes());
+	add_gauge(out, "process_resident_memory_bytes", "Memory of the relay.", (double)metrics_resident());
 	add_gauge(out, "process_open_fds", "Open descriptors.", open_descriptors());
 	add_gauge(out, "process_max_fds", "Descriptors that it may have.", (double)files.rlim_cur);
 	add_gauge(out, "process_start_time_seconds", "When it was started, in seconds since 1970.", (double)started / 1000);
@@ -148,27 +136,6 @@ metrics_write(struct buf *out, const struct metrics_now *now)
 /* Callers. */
 
 static void
-caller_free(struct caller *caller)
-{
-	struct caller **at = &caller->metrics->callers;
-
-	while (*at != caller)
-		at = &(*at)->next;
-	*at = caller->next;
-	caller->metrics->count--;
-	io_free(&caller->io);
-	timer_free(&caller->deadline);
-	buf_free(&caller->in);
-	free(caller);
-}
-
-static void
-overdue(void *arg)
-{
-	caller_free(arg);
-}
-
-static void
 respond(struct caller *caller, const char *status, const struct buf *body)
 {
 	struct buf head = { 0 };
@@ -177,19 +144,18 @@ respond(struct caller *caller, const char *status, const struct buf *body)
 	    "HTTP/1.1 %s\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: %zu\r\n"
 	    "Connection: close\r\n\r\n",
 	    status, body->len);
-	io_write(caller->io, head.data, head.len);
-	io_write(caller->io, body->data, body->len);
-	io_shutdown(caller->io);
-	caller->answered = true;
+	caller_write(caller, head.data, head.len);
+	caller_write(caller, body->data, body->len);
+	caller_shutdown(caller);
 	buf_free(&head);
 }
 
 /* The whole request is there: only its first line matters. */
 static void
-answer(struct caller *caller)
+answer(struct metrics *metrics, struct caller *caller, const char *line)
 {
 	static const char path[] = "/metrics";
-	const char *line = caller->in.data, *space = strchr(line, ' ');
+	const char *space = strchr(line, ' ');
 	size_t len = space == NULL ? 0 : strcspn(space + 1, " ?\r\n");
 	struct metrics_now now = { .sessions = 0 };
 	struct buf body = { 0 };
@@ -201,57 +167,29 @@ answer(struct caller *caller)
 		buf_adds(&body, "only /metrics\n");
 		respond(caller, "404 Not Found", &body);
 	} else {
-		caller->metrics->fn(caller->metrics->arg, &now);
+		metrics->fn(metrics->arg, &now);
 		metrics_write(&body, &now);
 		respond(caller, "200 OK", &body);
 	}
 	buf_free(&body);
 }
 
-static void
-on_io(void *arg, enum io_event event, const char *bytes, size_t len)
+static bool
+heard(void *arg, struct caller *caller, struct buf *in)
 {
-	struct caller *caller = arg;
-
-	switch (event) {
-	case IO_DATA:
-		if (caller->answered)
-			return;
-		buf_add(&caller->in, bytes, len);
-		if (memchr(caller->in.data, '\0', caller->in.len) != NULL || caller->in.len > REQUEST_MAX)
-			caller_free(caller);
-		else if (strstr(caller->in.data, "\r\n\r\n") != NULL || strstr(caller->in.data, "\n\n") != NULL)
-			answer(caller);
-		return;
-	case IO_CLOSED:
-		caller_free(caller);
-		return;
-	case IO_TLS_READY:
-	case IO_DRAINED:
-		return;
-	}
+	if (memchr(in->data, '\0', in->len) != NULL)
+		return false;
+	if (strstr(in->data, "\r\n\r\n") != NULL || strstr(in->data, "\n\n") != NULL)
+		answer(arg, caller, in->data);
+	return true;
 }
 
 static void
 called(void *arg, int fd)
 {
 	struct metrics *metrics = arg;
-	struct caller *caller;
 
-	if (metrics->count >= CALLERS_MAX) {
-		close(fd);
-		return;
-	}
-	caller = xcalloc(1, sizeof *caller);
-	caller->metrics = metrics;
-	caller->next = metrics->callers;
-	metrics->callers = caller;
-	metrics->count++;
-	caller->deadline = timer_new(metrics->loop, overdue, caller);
-	timer_set(caller->deadline, SILENCE_MAX);
-	caller->io = io_new(metrics->loop, fd, on_io, caller);
-	if (caller->io == NULL)
-		caller_free(caller);
+	callers_take(metrics->callers, fd);
 }
 
 static void
@@ -288,9 +226,9 @@ metrics_new(struct loop *loop, const char *where, metrics_fn *fn, void *arg, cha
 		return NULL;
 	}
 	metrics = xcalloc(1, sizeof *metrics);
-	metrics->loop = loop;
 	metrics->fn = fn;
 	metrics->arg = arg;
+	metrics->callers = callers_new(loop, &limits, heard, metrics);
 	if (where[0] == '/')
 		metrics->local = local_listen(loop, where, called, metrics, error_r);
 	else
@@ -316,10 +254,9 @@ metrics_free(struct metrics **handle)
 	if (metrics == NULL)
 		return;
 	*handle = NULL;
-	while (metrics->callers != NULL)
-		caller_free(metrics->callers);
 	listener_free(&metrics->listener);
 	local_free(&metrics->local);
+	callers_free(&metrics->callers);
 	free(metrics->address);
 	free(metrics);
 }

@@ -26,5 +26,6 @@ struct metrics *metrics_new(struct loop *loop, const char *where, metrics_fn *fn
 const char *metrics_address(const struct metrics *metrics); /* with the real port; borrowed */
 void metrics_free(struct metrics **metrics);                /* NULL inside is allowed */
 void metrics_write(struct buf *out, const struct metrics_now *now);
+uint64_t metrics_resident(void); /* bytes of memory that the relay holds now; 0: not known */
 
 #endif
