@@ -219,14 +219,14 @@ tell_keys(struct question *q)
 
 /* ---- messages */
 
-static const char *
-keep_jid(struct question *q, struct stmt *stmt, int bare)
+const char *
+keep_jid(struct question *q, struct stmt *stmt, int n)
 {
-	const char *resource = col_text(stmt, bare + 1);
+	const char *resource = col_text(stmt, n + 1);
 
 	if (resource == NULL)
-		return keep_text(q, stmt, bare);
-	return arena_printf(q->arena, "%s/%s", col_text(stmt, bare), resource);
+		return keep_text(q, stmt, n);
+	return arena_printf(q->arena, "%s/%s", col_text(stmt, n), resource);
 }
 
 void

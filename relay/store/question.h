@@ -14,7 +14,7 @@
 #include "relay/store/db.h"
 #include "relay/store/read.h"
 #include "relay/store/waiting.h"
-#include "relay/store/spool.h"
+#include "relay/store/spool_list.h"
 #include "relay/store/status.h"
 #include "relay/store/token.h"
 
@@ -39,6 +39,8 @@ union question_fn {
 	read_tokens_fn *tokens;
 	read_spool_fn *spool;
 	read_spool_domains_fn *spool_domains;
+	read_spool_lines_fn *spool_lines;
+	read_spool_sums_fn *spool_sums;
 };
 
 /* A growing row of results. */
@@ -79,6 +81,10 @@ const char *keep_text(struct question *q, struct stmt *stmt, int n);
 const char *keep_blob(struct question *q, struct stmt *stmt, int n, size_t *len_r);
 /* The columns of a message from the first on: id, time, expires, sender, resource, recipient, resource, body. */
 void keep_message(struct question *q, struct stmt *stmt, struct message_row *row);
+/* From a bare address in column n and a resource, or none, in the next. */
+const char *keep_jid(struct question *q, struct stmt *stmt, int n);
+/* spool.c: the columns of a domain from the first on. */
+void keep_spool_domain(struct question *q, struct stmt *stmt, struct spool_domain *row);
 
 struct question_kind {
 	enum db_result (*answer)(struct db *db, struct question *q);

@@ -120,9 +120,12 @@ enum db_result
 op_spool_retry(struct db *db, struct txn_op *own)
 {
 	const struct op *op = &own->op;
+	enum db_result result;
 
-	return op->id != 0 ? op_none_is_conflict(db, db_run(db, SQL_SPOOL_RETRY, v_int(op->id)))
-			   : db_run(db, SQL_SPOOL_RETRY_ALL, v_text(op->peer));
+	if (op->id != 0)
+		return op_none_is_conflict(db, db_run(db, SQL_SPOOL_RETRY, v_int(op->id)));
+	result = db_run(db, SQL_SPOOL_RETRY_ALL, v_text(op->peer));
+	return result != DB_OK ? result : db_run(db, SQL_PEER_RETRY, v_text(op->peer));
 }
 
 enum db_result
@@ -222,11 +225,9 @@ answer_list(struct db *db, struct question *q)
 	return keep_rows(db, q, db_ask(db, SQL_READ_SPOOL_LIST, v_int(q->after), v_int((int64_t)q->limit)));
 }
 
-static void
-keep_domain(struct question *q, struct stmt *stmt)
+void
+keep_spool_domain(struct question *q, struct stmt *stmt, struct spool_domain *row)
 {
-	struct spool_domain *row = rows_add(&q->rows, sizeof *row);
-
 	row->domain = keep_text(q, stmt, 0);
 	row->seen = col_int(stmt, 2);
 	row->known = col_int(stmt, 1) != 0 || row->seen != 0;
@@ -241,7 +242,7 @@ keep_domains(struct db *db, struct question *q, struct stmt *stmt)
 	enum db_result result;
 
 	while ((result = db_next(db, stmt)) == DB_ROW)
-		keep_domain(q, stmt);
+		keep_spool_domain(q, stmt, rows_add(&q->rows, sizeof(struct spool_domain)));
 	return result;
 }
 

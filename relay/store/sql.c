@@ -23,11 +23,13 @@
 	"SELECT s.id, s.change, a.node, j.text, s.origin, s.accepted, s.delivered, s.displayed"              \
 	" FROM status s JOIN account a ON a.id = s.account JOIN jid j ON j.id = s.peer"
 
-#define SPOOL_ROWS                                                                                           \
-	"SELECT s.id, m.time, s.expires, f.text, m.sender_resource, t.text, m.recipient_resource, m.body,"   \
-	" d.text, s.custody, s.state, s.name, s.reason, s.tries, s.next"                                     \
+#define SPOOL_JOINS                                                                                          \
 	" FROM spool s JOIN msg m ON m.id = s.id JOIN jid f ON f.id = m.sender JOIN jid t ON t.id = m.recipient" \
 	" JOIN jid d ON d.id = s.destination"
+
+#define SPOOL_ROWS                                                                                           \
+	"SELECT s.id, m.time, s.expires, f.text, m.sender_resource, t.text, m.recipient_resource, m.body,"   \
+	" d.text, s.custody, s.state, s.name, s.reason, s.tries, s.next" SPOOL_JOINS
 
 static const char *const texts[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -196,6 +198,7 @@ static const char *const texts[SQL_COUNT] = {
 			   " ON CONFLICT (domain) DO UPDATE SET tries = ?3, next = ?4, reason = ?5",
 	[SQL_PEER_SEEN] = "INSERT INTO peer (domain, since, seen) VALUES (?1, ?2, ?2)"
 			  " ON CONFLICT (domain) DO UPDATE SET seen = ?2, tries = 0, next = 0, reason = NULL",
+	[SQL_PEER_RETRY] = "UPDATE peer SET next = 0 WHERE next <> 0 AND (?1 IS NULL OR domain = ?1)",
 	[SQL_READ_SPOOL] = SPOOL_ROWS " WHERE s.destination = (SELECT id FROM jid WHERE text = ?1) AND s.state = 0"
 				      " AND s.id > ?2 ORDER BY s.id LIMIT ?3",
 	[SQL_READ_SPOOL_EXPIRED] = SPOOL_ROWS " WHERE s.expires <= ?1 AND s.state <> 1 ORDER BY s.expires LIMIT ?2",
@@ -207,6 +210,18 @@ static const char *const texts[SQL_COUNT] = {
 				  " coalesce(p.next, 0), p.reason FROM jid j LEFT JOIN peer p ON p.domain = j.text WHERE j.id = ?1"
 				  " AND EXISTS (SELECT 1 FROM spool WHERE destination = j.id AND state = 0)",
 	[SQL_READ_SPOOL_PEER] = "SELECT domain, state, seen, tries, next, reason FROM peer WHERE domain = ?1",
+	[SQL_READ_SPOOL_LINES] = /* by id, whatever is asked for: each page goes on where the last ended */
+	"SELECT s.id, s.since, s.expires, f.text, m.sender_resource, t.text, m.recipient_resource, length(m.body), d.text, s.state,"
+	" s.reason, s.tries, s.next" SPOOL_JOINS " WHERE s.id > ?1 AND s.state <> 1"
+	" AND (?3 IS NULL OR +s.destination = (SELECT id FROM jid WHERE text = ?3))"
+	" AND (?4 IS NULL OR (SELECT id FROM jid WHERE text = ?4) IN (+m.sender, +m.recipient)) ORDER BY s.id LIMIT ?2",
+	[SQL_READ_SPOOL_SUMS] =
+	    "WITH held (domain, waiting, bytes) AS (SELECT d.text, count(*), sum(length(m.body)) FROM spool s"
+	    " JOIN msg m ON m.id = s.id JOIN jid d ON d.id = s.destination WHERE s.state <> 1"
+	    " AND (?1 IS NULL OR s.destination = (SELECT id FROM jid WHERE text = ?1)) GROUP BY s.destination)"
+	    " SELECT coalesce(p.domain, h.domain) AS name, coalesce(p.state, 0), coalesce(p.seen, 0), coalesce(p.tries, 0),"
+	    " coalesce(p.next, 0), p.reason, coalesce(h.waiting, 0), coalesce(h.bytes, 0)"
+	    " FROM peer p FULL JOIN held h ON h.domain = p.domain WHERE ?1 IS NULL OR coalesce(p.domain, h.domain) = ?1 ORDER BY name",
 	[SQL_TOKEN_KEYS] = "SELECT stored_sha256 FROM account WHERE id = ?1",
 	[SQL_TOKEN_EXPIRE] = "DELETE FROM token WHERE account = ?1 AND expires <= ?2",
 	[SQL_TOKEN_NEW] = "INSERT INTO token (account, client, place, mechanism, text, issued, expires)"

@@ -4,7 +4,7 @@
 #include "harness.h"
 
 #include <string.h>
-#include "relay/store/spool.h"
+#include "relay/store/spool_list.h"
 
 static const uint8_t key[32] = { 0x9f, 0x0b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 0x44, 0xff };
 
@@ -195,6 +195,85 @@ an_error_for_nobody_is_no_failure(void **state)
 	assert_int_equal(sql_number(place->dir, "SELECT count(*) FROM msg"), 0);
 }
 
+struct list {
+	size_t count;
+	struct spool_line lines[8];
+	struct spool_sum sums[8];
+	char names[8][16];
+};
+
+static void
+see_lines(void *arg, bool failed, const struct spool_line *rows, size_t count)
+{
+	struct list *list = arg;
+
+	assert_false(failed);
+	assert_true(count <= 8);
+	list->count = count;
+	for (size_t i = 0; i < count; i++) {
+		list->lines[i] = rows[i];
+		strcpy(list->names[i], rows[i].domain);
+		assert_string_equal(rows[i].from, "ana@a/x");
+		assert_string_equal(rows[i].to, "luis@b");
+	}
+}
+
+static void
+see_sums(void *arg, bool failed, const struct spool_sum *rows, size_t count)
+{
+	struct list *list = arg;
+
+	assert_false(failed);
+	assert_true(count <= 8);
+	list->count = count;
+	for (size_t i = 0; i < count; i++) {
+		list->sums[i] = rows[i];
+		strcpy(list->names[i], rows[i].about.domain);
+	}
+}
+
+static void
+the_operator_sees_rows_and_sums(void **state)
+{
+	struct place *place = *state;
+	int64_t first = hold(place->store, "b", true), second = hold(place->store, "c", true);
+	struct list list;
+
+	assert_int_equal(run(place->store, { .kind = OP_PEER_TRIED, .peer = "b", .id = 3, .time = 1, .expires = 77, .config = "no" },
+	    { .kind = OP_PEER_SEEN, .peer = "d", .time = 7, .most = 5 }), TXN_COMMITTED);
+	read_spool_lines(place->store, NULL, NULL, 0, 8, see_lines, &list);
+	assert_int_equal(list.count, 2);
+	assert_int_equal(list.lines[0].size, 10);
+	assert_int_equal(list.lines[0].since, 1000);
+	read_spool_lines(place->store, NULL, NULL, first, 8, see_lines, &list);
+	assert_int_equal(list.count, 1);
+	assert_int_equal(list.lines[0].id, second);
+	read_spool_lines(place->store, "b", "luis@b", 0, 8, see_lines, &list);
+	assert_int_equal(list.count, 1);
+	assert_int_equal(list.lines[0].id, first);
+	read_spool_lines(place->store, NULL, "ana@a", 0, 1, see_lines, &list);
+	assert_int_equal(list.count, 1);
+	read_spool_lines(place->store, "b", "nobody@b", 0, 8, see_lines, &list);
+	assert_int_equal(list.count, 0);
+	read_spool_sums(place->store, NULL, see_sums, &list);
+	assert_int_equal(list.count, 3);
+	assert_string_equal(list.names[0], "b");
+	assert_int_equal(list.sums[0].waiting, 1);
+	assert_int_equal(list.sums[0].bytes, 10);
+	assert_int_equal(list.sums[0].about.next, 77);
+	assert_int_equal(list.sums[1].about.tries, 0); /* c: only held for */
+	assert_int_equal(list.sums[1].waiting, 1);
+	assert_int_equal(list.sums[2].about.seen, 7); /* d: only seen */
+	assert_int_equal(list.sums[2].waiting, 0);
+	assert_int_equal(run(place->store, { .kind = OP_SPOOL_SETTLE, .id = second, .time = 1, .expires = 9 },
+	    { .kind = OP_SPOOL_RETRY, .peer = "b" }), TXN_COMMITTED);
+	read_spool_sums(place->store, "c", see_sums, &list);
+	assert_int_equal(list.count, 0);
+	read_spool_sums(place->store, "b", see_sums, &list);
+	assert_int_equal(list.count, 1);
+	assert_int_equal(list.sums[0].about.next, 0); /* as if never tried */
+}
+
 int
 main(void)
 {
@@ -206,6 +285,7 @@ main(void)
 		TEST(an_end_is_once),
 		TEST(doubts_end_repetition),
 		TEST(an_error_for_nobody_is_no_failure),
+		TEST(the_operator_sees_rows_and_sums),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
