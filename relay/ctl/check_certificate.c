@@ -18,6 +18,8 @@
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
+enum { SOON = 14 /* days */ };
+
 /* The first of the file, and the others in *rest_r; NULL: cannot be read. */
 static X509 *
 read_chain(const char *file, STACK_OF(X509) **rest_r)
@@ -60,13 +62,13 @@ check_names_and_chain(struct checking *checking, X509 *certificate, STACK_OF(X50
 	const char *trouble = chain_trouble(certificate, rest, &conf->trust);
 
 	if (X509_check_host(certificate, conf->host, 0, 0, NULL) != 1)
-		check_find(checking, WRONG, "certificate", "%s is not for %s: clients will refuse it", conf->certificate,
-			   conf->host);
+		check_find(checking, WRONG, "certificate", "%s is not for %s: clients will refuse it; get one for that name",
+			   conf->certificate, conf->host);
 	else
 		check_find(checking, FINE, "certificate", "is for %s", conf->host);
 	if (trouble != NULL)
 		check_find(checking, WARNING, "certificate",
-			   "not every client will trust it: %s; is the chain of its authority in %s?", trouble,
+			   "not every client will trust it: %s; the chain of its authority belongs behind it in %s", trouble,
 			   conf->certificate);
 	else
 		check_find(checking, FINE, "certificate", "its chain is whole");
@@ -83,7 +85,7 @@ check_certificate(struct checking *checking)
 	int64_t left;
 
 	if (tls == NULL) {
-		check_find(checking, WRONG, "certificate", "%s", error);
+		check_find(checking, WRONG, "certificate", "%s; see `certificate` and `key` in lazod.conf(5)", error);
 		free(error);
 		return;
 	}
@@ -91,9 +93,10 @@ check_certificate(struct checking *checking)
 	left = (tls_expires(tls) - now_wall()) / DAY_MS;
 	tls_unref(&tls);
 	if (left < 0)
-		check_find(checking, WRONG, "certificate", "has expired: get a new one and send lazod SIGHUP");
+		check_find(checking, WRONG, "certificate", "has expired; get a new one and send lazod SIGHUP");
 	else
-		check_find(checking, left < 14 ? WARNING : FINE, "certificate", "valid for %d more days", (int)left);
+		check_find(checking, left < SOON ? WARNING : FINE, "certificate", "valid for %d more days%s", (int)left,
+			   left < SOON ? "; renew it and send lazod SIGHUP" : "");
 	certificate = read_chain(conf->certificate, &rest);
 	if (certificate != NULL)
 		check_names_and_chain(checking, certificate, rest);

@@ -29,7 +29,8 @@ check_room(struct checking *checking)
 	uint64_t room;
 
 	if (statfs(data, &disk) != 0) {
-		check_find(checking, WARNING, "disk", "%s: %s", data, strerror(errno));
+		check_find(checking, WARNING, "disk", "%s: %s; the relay makes the folder when it starts, if it may", data,
+			   strerror(errno));
 		return;
 	}
 	room = (uint64_t)disk.f_bavail * (uint64_t)disk.f_bsize;
@@ -37,9 +38,11 @@ check_room(struct checking *checking)
 		   room < SPACE_NONE  ? WRONG
 		   : room < SPACE_LOW ? WARNING
 				      : FINE,
-		   "disk", "%llu MiB free at %s", (unsigned long long)(room >> 20), data);
+		   "disk", "%llu MiB free at %s%s", (unsigned long long)(room >> 20), data,
+		   room < SPACE_LOW ? "; make room, or nothing more is accepted" : "");
 	if (disk.f_type == IN_MEMORY)
-		check_find(checking, WARNING, "disk", "%s is in memory: all is lost when the machine stops", data);
+		check_find(checking, WARNING, "disk", "%s is in memory: all is lost when the machine stops; set `data` to a disk",
+			   data);
 }
 
 /* The relay's user is the one who owns the data. */
@@ -76,9 +79,10 @@ check_data(struct checking *checking)
 	else
 		check_find(checking, FINE, "permissions", "%s is closed to others", data);
 	if (stat(database, &file) == 0 && file.st_uid != found.st_uid)
-		check_find(checking, WRONG, "permissions", "%s belongs to another user than its folder: chown it", database);
+		check_find(checking, WRONG, "permissions", "%s belongs to another user than its folder; chown it", database);
 	if (stat(database, &file) == 0 && file.st_mtim.tv_sec > now_wall() / 1000 + AHEAD_MOST)
-		check_find(checking, WARNING, "clock", "%s was written later than now: the clock has been set back", database);
+		check_find(checking, WARNING, "clock", "%s was written later than now: the clock has been set back; set it right",
+			   database);
 	check_key(checking, &found);
 }
 
@@ -93,7 +97,7 @@ check_clock(struct checking *checking)
 		return;
 	}
 	if (adjtimex(&state) == TIME_ERROR || (state.status & STA_UNSYNC))
-		check_find(checking, WARNING, "clock", "plausible, but nothing keeps it right: run an NTP client");
+		check_find(checking, WARNING, "clock", "plausible, but nothing keeps it right; run an NTP client");
 	else
 		check_find(checking, FINE, "clock", "kept right, within %ld ms", state.maxerror / 1000);
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,10 @@
 #include "relay/net/lookup.h"
 #include "relay/net/loop.h"
 
-enum { WITHIN = 4000 /* ms for DNS */, SERVICES = 4 };
+enum { WITHIN = 4000 /* ms for DNS */, ANSWERS_WITHIN = 3000 /* ms for a port */, SERVICES = 4 };
+
+/* A relay at home, or behind a cut, does its work without. */
+#define NO_DNS "; look at the network and `resolver`; meanwhile apps can be told the address by hand"
 
 static const struct service {
 	const char *name, *word;
@@ -56,18 +60,35 @@ port_of(const struct conf_list *list)
 
 /* ---- ports ---- */
 
-/* Is somebody listening there? "*" is asked for at home. */
-static bool
-answers(const char *where)
+/* The connection of a socket that does not wait, waited for: a firewall that swallows what is asked is not waited for long. */
+static int
+connect_within(int fd, const struct sockaddr_storage *address, socklen_t len)
+{
+	struct pollfd wanted = { .fd = fd, .events = POLLOUT };
+	socklen_t size = sizeof(int);
+	int error = 0;
+
+	if (connect(fd, (const struct sockaddr *)address, len) == 0)
+		return 0;
+	if (errno != EINPROGRESS)
+		return errno;
+	if (poll(&wanted, 1, ANSWERS_WITHIN) == 0)
+		return ETIMEDOUT;
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+/* Is somebody listening there? "*" is asked for at home. 0, or the error. */
+static int
+try_port(const char *where)
 {
 	struct sockaddr_storage address;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
 	socklen_t len;
-	bool any, reached;
-	int fd;
+	bool any;
+	int fd, error;
 
 	if (!address_parse(where, &address, &len, &any))
-		return false;
+		return EINVAL;
 	if (any) {
 		struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
 		in_port_t port = v6->sin6_port;
@@ -75,11 +96,25 @@ answers(const char *where)
 			.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 		len = sizeof *v4;
 	}
-	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	reached = fd >= 0 && connect(fd, (struct sockaddr *)&address, len) == 0;
-	if (fd >= 0)
-		close(fd);
-	return reached;
+	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return errno;
+	error = connect_within(fd, &address, len);
+	close(fd);
+	return error;
+}
+
+static void
+check_answer(struct checking *checking, const char *where)
+{
+	int error = try_port(where);
+
+	if (error == 0)
+		check_find(checking, FINE, "ports", "%s answers", where);
+	else
+		check_find(checking, WRONG, "ports",
+			   "%s does not answer: %s; restart lazod if `listen` was changed, else look at its log and the firewall", where,
+			   strerror(error));
 }
 
 static void
@@ -92,8 +127,10 @@ check_free(struct checking *checking, struct loop *loop, const char *where)
 		check_find(checking, FINE, "ports", "%s is free", where);
 	else if (errno == EACCES)
 		check_find(checking, WARNING, "ports", "%s; a service manager can pass the socket on, see lazod(8)", error);
+	else if (errno == EADDRINUSE)
+		check_find(checking, WRONG, "ports", "%s; `ss -ltnp` tells whose it is", error);
 	else
-		check_find(checking, WRONG, "ports", "%s", error);
+		check_find(checking, WRONG, "ports", "%s; write an address of this machine, or \"*\"", error);
 	free(error);
 	listener_free(&listener);
 }
@@ -111,10 +148,8 @@ check_ports(struct checking *checking)
 				check_free(checking, loop, where);
 			else if (strlen(where) > 2 && strcmp(where + strlen(where) - 2, ":0") == 0)
 				check_find(checking, FINE, "ports", "%s: any port, told by the ready line", where);
-			else if (answers(where))
-				check_find(checking, FINE, "ports", "%s answers", where);
 			else
-				check_find(checking, WRONG, "ports", "%s does not answer: %s", where, strerror(errno));
+				check_answer(checking, where);
 		}
 	}
 	loop_free(&loop);
@@ -190,18 +225,18 @@ judge_service(struct checking *checking, const struct lookup *srv, const struct 
 	unsigned port = port_of(list_of(checking->ctl->conf, service));
 
 	if (!srv->known)
-		check_find(checking, WARNING, "dns", "%s: no answer", srv->name);
+		check_find(checking, WARNING, "dns", "%s: no answer" NO_DNS, srv->name);
 	else if (port == 0 && srv->count > 0 && strcmp(srv->answers[0].text, ".") != 0)
-		check_find(checking, WARNING, "dns", "%s leads to %s:%u, and listen.%s has no fixed port", srv->name,
+		check_find(checking, WARNING, "dns", "%s leads to %s:%u, and listen.%s has no fixed port; give it one", srv->name,
 			   srv->answers[0].text, srv->answers[0].port, service->word);
 	else if (port == 0)
 		check_find(checking, FINE, "dns", "%s: none, and none is needed", srv->name);
 	else if (srv->count == 0)
-		check_find(checking, WARNING, "dns", "%s: no record", srv->name);
+		check_find(checking, WARNING, "dns", "%s: no record; put the one below into the zone", srv->name);
 	else if (leads_here(srv, port))
 		check_find(checking, FINE, "dns", "%s leads to %s:%u", srv->name, srv->answers[0].text, port);
 	else
-		check_find(checking, WARNING, "dns", "%s leads to %s:%u, and the relay listens on %u", srv->name,
+		check_find(checking, WARNING, "dns", "%s leads to %s:%u, and the relay listens on %u; change the record or `listen`", srv->name,
 			   srv->answers[0].text, srv->answers[0].port, port);
 }
 
@@ -211,9 +246,9 @@ judge_host(struct checking *checking, const struct lookup *v4, const struct look
 	const struct lookup *one = v4->count > 0 ? v4 : v6;
 
 	if (!v4->known && !v6->known)
-		check_find(checking, WARNING, "dns", "%s: no answer", v4->name);
+		check_find(checking, WARNING, "dns", "%s: no answer" NO_DNS, v4->name);
 	else if (one->count == 0)
-		check_find(checking, WARNING, "dns", "%s has no address", v4->name);
+		check_find(checking, WARNING, "dns", "%s has no address; put an A or AAAA record into the zone", v4->name);
 	else
 		check_find(checking, FINE, "dns", "%s is at %s%s", v4->name, one->answers[0].text,
 			   v4->count > 0 && v6->count > 0 ? ", by IPv6 too" : "");
@@ -248,7 +283,7 @@ check_dns(struct checking *checking)
 		questions[i] = (struct lookup){ .type = LOOKUP_SRV,
 			.name = arena_printf(checking->ctl->arena, "%s._tcp.%s", services[i].name, conf->host) };
 	if (!lookup_all(conf->resolver.items, conf->resolver.count, questions, SERVICES + 2, WITHIN))
-		check_find(checking, WARNING, "dns", "cannot ask");
+		check_find(checking, WARNING, "dns", "cannot ask" NO_DNS);
 	else {
 		for (size_t i = 0; i < SERVICES; i++)
 			judge_service(checking, &questions[i], &services[i]);

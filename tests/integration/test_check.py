@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """lazoctl check: every fault that it can find is made, and found; and what is right is called right. DNS by a real unbound."""
+import contextlib
+import json
 import os
 import re
 import shutil
@@ -42,6 +44,7 @@ def findings(one=None, status=0):
     for line in lines:
         found.setdefault(line["about"], []).append((line["level"], line["text"]))
     equal([line for line in lines if line["level"] not in ("ok", "warning", "error")], [])
+    equal([line for line in lines if line["level"] != "ok" and not re.search(r"; \S+ \S+", line["text"])], [], "what to do is said")
     return found, lines[-1]["records"]
 
 
@@ -180,6 +183,46 @@ def test_dns_that_says_odd_things():
     found, _ = findings(dead)
     check(time.monotonic() - start < 15, "it does not wait for ever")
     said(found, "dns", "warning", "no answer")
+
+
+def test_no_network_at_all():
+    """In a network of its own with not even a loopback: all is looked at, and it takes seconds."""
+    if subprocess.run(["unshare", "-n", "true"], check=False).returncode != 0:
+        skip("needs a network namespace")
+    other = Relay(authority=relay.authority, start=False)
+    other.write_conf()
+    other.data.mkdir(mode=0o700)
+    other.file.write_text(other.file.read_text().replace('client = ["127.0.0.1:0"]', 'client = ["*:5222"]'))
+    start = time.monotonic()
+    done = subprocess.run(["unshare", "-n", BUILD / "relay" / "lazoctl", "-c", other.file, "check", "--json"], capture_output=True,
+                          text=True, timeout=60, check=False)
+    spent = time.monotonic() - start
+    equal(done.stderr, "")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    check(spent < 15, f"{spent:.1f} s")
+    equal([line for line in lines if line["level"] == "error"], [], "no network is no fault of the relay")
+    dns = [line["text"] for line in lines if line["about"] == "dns"]
+    check(dns and all("told the address by hand" in text for text in dns if "none is needed" not in text), f"{dns}")
+    equal({line["about"] for line in lines} >= {"configuration", "relay", "certificate", "ports", "disk", "permissions", "clock", "dns",
+                                                "records"}, True, "everything is looked at")
+    equal(done.returncode, 0)
+
+
+def test_a_port_that_swallows():
+    """Nobody says no: a full queue of a listener drops what comes, as a firewall does. It is told, within seconds."""
+    with socket.socket() as deaf, contextlib.ExitStack() as held:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        port = deaf.getsockname()[1]
+        for _ in range(4):
+            sock = held.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", port))
+        start = time.monotonic()
+        found, _ = with_conf(78, ('client = ["127.0.0.1:0"]', f'client = ["127.0.0.1:{port}"]'), running=True)
+        spent = time.monotonic() - start
+    said(found, "ports", "error", "does not answer: Connection timed out; restart lazod")
+    check(2.5 < spent < 30, f"{spent:.1f} s: it waits three seconds for a port")
 
 
 def test_text_and_json_say_the_same():
