@@ -49,6 +49,9 @@ bool io_is_tls(const struct io *io);
 const char *io_tls_version(const struct io *io); /* "TLSv1.3" */
 bool io_tls_exporter(const struct io *io, uint8_t out[static 32]); /* false under TLS 1.2 without extended master secret */
 size_t io_tls_end_point(const struct io *io, uint8_t out[static 64]); /* hash of our certificate; its length */
+/* tls-unique: the client's Finished of this handshake, which no other session can have (0 under TLS 1.2 without extended master
+ * secret, and for a resumed session). Not defined for TLS 1.3 (RFC 9266): there it is what OpenSSL gives Python's clients. */
+size_t io_tls_unique(const struct io *io, uint8_t out[static 64]);
 
 /* With tls_load_peer(): does the other end's certificate prove that it is `domain` (canonical), or is its key the one of the pin
  * ("sha256:" and hex; NULL: none)? *why_r: what is missing, static. */

@@ -139,7 +139,7 @@ is_nonce(const char *text, size_t len)
 static enum sasl_error
 check_flag(struct scram *scram, const char *flag, size_t len)
 {
-	static const char exporter[] = "p=tls-exporter", end_point[] = "p=tls-server-end-point";
+	static const char exporter[] = "p=tls-exporter", end_point[] = "p=tls-server-end-point", unique[] = "p=tls-unique";
 
 	if (len == 1 && flag[0] == 'n')
 		return scram->plus ? SASL_MALFORMED_REQUEST : SASL_OK;
@@ -153,6 +153,9 @@ check_flag(struct scram *scram, const char *flag, size_t len)
 	} else if (len == sizeof end_point - 1 && memcmp(flag, end_point, len) == 0) {
 		scram->bound = scram->binding.end_point;
 		scram->bound_len = scram->binding.end_point_len;
+	} else if (len == sizeof unique - 1 && memcmp(flag, unique, len) == 0) { /* never announced: see sasl_offer.c */
+		scram->bound = scram->binding.unique;
+		scram->bound_len = scram->binding.unique_len;
 	}
 	return scram->bound_len > 0 ? SASL_OK : SASL_MALFORMED_REQUEST;
 }

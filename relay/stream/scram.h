@@ -1,6 +1,6 @@
 /*
  * stream/scram.h -- SCRAM on the server's side (RFC 5802, 7677), channel binding tls-exporter (RFC 9266) and tls-server-end-point
- * (RFC 5929). Pure: no socket, no clock, no store; the caller brings keys and bindings.
+ * (RFC 5929), and tls-unique (RFC 5929) for who asks for it unasked. Pure: no socket, no clock, no store; the caller brings keys and bindings.
  */
 #ifndef RELAY_STREAM_SCRAM_H
 #define RELAY_STREAM_SCRAM_H
@@ -16,8 +16,8 @@ enum { SCRAM_ITERATIONS = 10000, SCRAM_TEXT_MAX = 2048 };
 
 struct scram;
 struct scram_binding { /* what this TLS session offers; len 0: not there */
-	uint8_t exporter[32], end_point[64];
-	size_t exporter_len, end_point_len;
+	uint8_t exporter[32], end_point[64], unique[64];
+	size_t exporter_len, end_point_len, unique_len;
 };
 
 /* plus: the mechanism was SCRAM-*-PLUS. offered_plus: such mechanisms were announced (then gs2 'y' fails, S7). */

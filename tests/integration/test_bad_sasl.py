@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Attacks on SASL: authzid (S6), the gs2 header (S7), user enumeration (S8), brute force (S10), abuse of state (S12)."""
 import base64
+import ssl
 import statistics
 import time
 
@@ -90,6 +91,45 @@ def test_gs2_header():
         else:
             raise AssertionError(f"{what}: let in")
         stream.drop()
+
+
+def test_binding_of_another_session():
+    """S7: tls-unique, which is taken though not announced, is of this one session or refused, under both versions of TLS."""
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        made = context(relay.authority.crt, ["xmpp-client"], (version, version))
+        streams = [Stream(relay, direct=True, tls_context=made) for _ in range(2)]
+        own, others = (s.sock.get_channel_binding("tls-unique") for s in streams)
+        check(len(own) >= 12 and own != others)
+        for what, data in (("another's", others), ("zeros", bytes(len(own))), ("short", own[:-1]), ("long", own + b"\0"), ("none", b""),
+                           ("one bit", bytes([own[0] ^ 1]) + own[1:])):
+            stream = Stream(relay, direct=True, tls_context=made) if what != "another's" else streams[0]
+            stream.open()
+            try:
+                Scram("SCRAM-SHA-256-PLUS", user, PASSWORD, binding=("tls-unique", data)).run(stream)
+            except Refused as why:
+                equal(why.condition, "not-authorized", what)
+            else:
+                raise AssertionError(f"{what}: let in")
+            stream.drop()
+        streams[1].drop()
+    # Without extended master secret the Finished of TLS 1.2 is not of one session alone (RFC 9266): not taken.
+    made = context(relay.authority.crt, ["xmpp-client"], (ssl.TLSVersion.TLSv1_2,) * 2)
+    made.options |= 1       # SSL_OP_NO_EXTENDED_MASTER_SECRET
+    stream = Stream(relay, direct=True, tls_context=made)
+    stream.open()
+    kinds = [c.get("type") for c in stream.features.iterfind(f"{SASL_CB}sasl-channel-binding/{SASL_CB}channel-binding")]
+    equal(kinds, ["tls-server-end-point"])
+    refused(lambda: Scram("SCRAM-SHA-256-PLUS", user, PASSWORD, binding=(
+        "tls-unique", stream.sock.get_channel_binding("tls-unique"))).run(stream), "malformed-request")
+    stream.drop()
+
+
+def test_y_is_refused_whatever_came_before():
+    """S7: who has tried with a binding and failed says `y` no more honestly than another; a man in the middle could try that too."""
+    stream = ready()
+    refused(lambda: Scram("SCRAM-SHA-256-PLUS", user, PASSWORD, gs2="p=tls-dream,,").run(stream), "malformed-request")
+    refused(lambda: Scram("SCRAM-SHA-256", user, PASSWORD, gs2="y,,").run(stream), "not-authorized")
+    stream.drop()
 
 
 def raw_first(stream, data):

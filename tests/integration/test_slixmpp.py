@@ -26,19 +26,13 @@ class Client(slixmpp.ClientXMPP):
         for plugin in PLUGINS:
             self.register_plugin(plugin)
         self.ca_certs = str(relay.authority.crt)
-        # 1.8.3 knows no binding but tls-unique, which TLS 1.3 has not, and says so where it should say "none".
-        mechanisms = self["feature_mechanisms"]
-        mechanisms.use_mech = "SCRAM-SHA-256"
-        asked = mechanisms._default_credentials
-        mechanisms.sasl_callback = mechanisms._default_credentials = (
-            lambda required, optional: asked(required, set(optional) - {"channel_binding"}) | {"channel_binding": b""})
         self.direct = direct
         self.messages, self.subscriptions, self.events = asyncio.Queue(), asyncio.Queue(), asyncio.Queue()
         self.here = asyncio.Event()
         self.failure = None
         self.auto_authorize = None
         self.add_event_handler("session_start", self._started)
-        self.add_event_handler("failed_all_auth", self._failed)
+        self.add_event_handler("failed_auth", self._failed)
         self.add_event_handler("message", self.messages.put_nowait)
         self.add_event_handler("presence_subscribe", self.subscriptions.put_nowait)
         self.add_event_handler("pubsub_publish", self.events.put_nowait)

@@ -28,18 +28,6 @@ enable_avatars = true
 """
 NOBODY = 65534
 
-# slixmpp 1.8 below it knows tls-unique alone, which is not defined for TLS 1.3 (RFC 9266), and then says `y`, which a server that
-# offers bindings must refuse (RFC 5802 section 6): let it say that it has none.
-NO_BINDING = """
-from slixmpp.features.feature_mechanisms import mechanisms
-class Nothing:
-    pass
-mechanisms.ssl = Nothing()
-mechanisms.ssl.SSLSocket = mechanisms.ssl.SSLObject = Nothing
-from poezio.poezio import main
-main()
-"""
-
 
 class Poezio:
     """An instance that logs in at once. It refuses root: run by root it gets the user nobody and a home that is nobody's."""
@@ -51,7 +39,6 @@ class Poezio:
         (self.home / "ca.pem").write_bytes((authority or relay.authority).crt.read_bytes())
         (self.home / "poezio.cfg").write_text(CONFIG.format(
             jid=jid, password=password, port=relay.port, ca=self.home / "ca.pem", home=self.home, plugins=plugins))
-        (self.home / "start.py").write_text(NO_BINDING)
         self.run_as = ""
         if os.geteuid() == 0:
             self.run_as = f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups"
@@ -65,7 +52,7 @@ class Poezio:
         env = {"HOME": self.home, "XDG_CONFIG_HOME": self.home / "config", "XDG_DATA_HOME": self.home / "data",
                "XDG_CACHE_HOME": self.home / "cache", "TERM": "screen-256color", "LC_ALL": "C.UTF-8", "TMUX": "", "PYTHONPATH": ""}
         setting = " ".join(f"{k}={shlex.quote(str(v))}" for k, v in env.items())
-        command = (f"cd {self.home} && exec env {setting} {self.run_as} /usr/bin/python3 {self.home}/start.py -f {self.home}/poezio.cfg "
+        command = (f"cd {self.home} && exec env {setting} {self.run_as} poezio -f {self.home}/poezio.cfg "
                    f"-d {self.home}/debug.log 2>{self.home}/stderr")
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "150", "-y", "50", command,
                    env={k: v for k, v in os.environ.items() if k != "TMUX"})

@@ -16,6 +16,7 @@ static const struct scram_binding no_binding = { .exporter_len = 0 };
 static const struct scram_binding both = {
 	.exporter = "0123456789abcdef0123456789abcde", .exporter_len = 32,
 	.end_point = "the hash of a certificate, as it w", .end_point_len = 32,
+	.unique = "what a client says last, of a handshake of its own", .unique_len = 48,
 };
 
 struct example {
@@ -207,7 +208,11 @@ test_bindings(void **state)
 		{ "p=tls-exporter,,", both.end_point, 32, NULL, true, true, SASL_NOT_AUTHORIZED },
 		{ "p=tls-exporter,,", both.exporter, 31, NULL, true, true, SASL_NOT_AUTHORIZED },
 		{ "p=tls-exporter,,", both.exporter, 0, NULL, true, true, SASL_NOT_AUTHORIZED },
-		{ "p=tls-unique,,", both.exporter, 32, NULL, true, true, SASL_MALFORMED_REQUEST },
+		{ "p=tls-unique,,", both.unique, 48, NULL, true, true, SASL_OK },
+		{ "p=tls-unique,,", both.exporter, 32, NULL, true, true, SASL_NOT_AUTHORIZED },
+		{ "p=tls-unique,,", NULL, 0, NULL, true, true, SASL_NOT_AUTHORIZED },
+		{ "p=tls-unique,,", both.unique, 48, NULL, false, true, SASL_MALFORMED_REQUEST },
+		{ "p=tls-unique-for-telnet,,", both.unique, 48, NULL, true, true, SASL_MALFORMED_REQUEST },
 		{ "p=,,", both.exporter, 32, NULL, true, true, SASL_MALFORMED_REQUEST },
 		{ "p=tls-exporter,,", both.exporter, 32, NULL, false, true, SASL_MALFORMED_REQUEST },
 		{ "n,,", NULL, 0, NULL, true, true, SASL_MALFORMED_REQUEST },
