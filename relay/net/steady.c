@@ -18,3 +18,9 @@ steady_look(struct steady *steady, int64_t wall, int64_t mono)
 	steady->offset = offset;
 	return mono >= steady->until;
 }
+
+void
+steady_trust(struct steady *steady, int64_t wall, int64_t mono)
+{
+	*steady = (struct steady){ .offset = wall - mono, .until = mono, .begun = true };
+}

@@ -24,5 +24,7 @@ struct steady {
 /* To be called every minute or so, with what the clocks say, in ms. true: the time may be trusted for expiry.
  */
 bool steady_look(struct steady *steady, int64_t wall, int64_t mono);
+/* Somebody has looked at another clock: the time is trusted from now on, until it jumps again. */
+void steady_trust(struct steady *steady, int64_t wall, int64_t mono);
 
 #endif

@@ -31,17 +31,23 @@ struct ending {
 	int64_t ids[ENDS_MOST];
 };
 
-static void
-add_end(struct txn *txn, const struct ending *ending, const struct spool_row *row)
+void
+ends_add(struct txn *txn, struct queue *queue, const struct spool_row *row, enum queue_end end, enum stanza_error error,
+    const char *text)
 {
-	const struct queue *queue = ending->queue;
 	struct queue_message message;
 
 	txn_add(txn, &(struct op){ .kind = OP_SPOOL_END, .id = row->id, .time = now_wall(),
-		.config = ending->end == QUEUE_EXPIRED ? "expired" : stanza_error_name(ending->error) });
+		.config = end == QUEUE_EXPIRED ? "expired" : stanza_error_name(error) });
 	write_message(row, &message);
 	if (queue->owner.ended != NULL)
-		queue->owner.ended(queue->owner.arg, txn, &message, ending->end, ending->error, ending->text);
+		queue->owner.ended(queue->owner.arg, txn, &message, end, error, text);
+}
+
+static void
+add_end(struct txn *txn, const struct ending *ending, const struct spool_row *row)
+{
+	ends_add(txn, ending->queue, row, ending->end, ending->error, ending->text);
 }
 
 static void
@@ -161,7 +167,15 @@ ends_refuse_all(struct domain *domain, enum stanza_error error, const char *text
 
 /* ---- the time is up ---- */
 
-static void look_for_expired(struct queue *queue);
+void
+ends_told(struct queue *queue, enum queue_done done)
+{
+	queue_done_fn *fn = queue->expiring.fn;
+
+	queue->expiring.fn = NULL;
+	if (fn != NULL)
+		fn(queue->expiring.arg, done, queue->expiring.count);
+}
 
 static void
 expired(void *arg, enum txn_result result)
@@ -172,10 +186,13 @@ expired(void *arg, enum txn_result result)
 	if (queue_release(queue)) {
 		queue->ending = false;
 		if (result == TXN_COMMITTED) {
+			queue->expiring.count += ending->count;
 			tell_moved(ending);
-			if (ending->more)
-				look_for_expired(queue);
 		}
+		if (result == TXN_COMMITTED && ending->more)
+			ends_expire(queue);
+		else
+			ends_told(queue, result == TXN_COMMITTED ? QUEUE_DONE : QUEUE_FAILED);
 	}
 	ending_free(ending);
 }
@@ -190,8 +207,10 @@ got_expired(void *arg, bool failed, const struct spool_row *rows, size_t count)
 	if (!queue_release(queue))
 		return;
 	queue->ending = false;
-	if (failed || count == 0)
+	if (failed || count == 0) {
+		ends_told(queue, failed ? QUEUE_FAILED : QUEUE_DONE);
 		return;
+	}
 	txn = txn_new(queue->store);
 	ending = xcalloc(1, sizeof *ending);
 	*ending = (struct ending){ .queue = queue, .end = QUEUE_EXPIRED, .error = STANZA_REMOTE_SERVER_TIMEOUT };
@@ -208,8 +227,8 @@ got_expired(void *arg, bool failed, const struct spool_row *rows, size_t count)
 	txn_submit(&txn, expired, ending);
 }
 
-static void
-look_for_expired(struct queue *queue)
+void
+ends_expire(struct queue *queue)
 {
 	if (queue->ending)
 		return;
@@ -246,7 +265,7 @@ ends_look(void *arg)
 
 	timer_set(queue->look, LOOK_MS);
 	if (steady_look(&queue->steady, now_wall(), now_mono()))
-		look_for_expired(queue);
+		ends_expire(queue);
 	clean(queue);
 }
 

@@ -1,6 +1,6 @@
 /*
  * queue-private.h -- what the files of queue/ share: queue.c (the domains, when they are tried), pump.c (what goes out and is
- * acked), ends.c (what ends otherwise), write.c (a row as it goes onto a stream).
+ * acked), ends.c (what ends otherwise), operator.c (what the operator sees and says), write.c (a row as it goes onto a stream).
  *
  *   RESTING -- due, and its time has come: wanted() --> WANTED -- queue_up() --> UP
  *      ^------------------ queue_down() ------------------'-------------------'
@@ -9,6 +9,7 @@
 #define RELAY_QUEUE_PRIVATE_H
 
 #include "relay/net/steady.h"
+#include "relay/queue/operator.h"
 #include "relay/queue/queue.h"
 #include "relay/store/spool.h"
 #include "relay/store/txn.h"
@@ -78,6 +79,11 @@ struct queue {
 	int64_t settled, most_settled; /* rows since the last look; of any look since there was nothing to clean */
 	int64_t clean_until; /* ms, monotonic: there may be something to clean */
 	bool on, freed, ending;
+	struct {
+		queue_done_fn *fn; /* NULL: nobody waits to hear that all has expired */
+		void *arg;
+		size_t count;
+	} expiring;
 	size_t pending; /* callbacks that will come */
 };
 
@@ -88,6 +94,7 @@ void queue_hold(struct queue *queue);
 bool queue_release(struct queue *queue);
 void domain_kick(struct domain *domain); /* domain_run in a later turn */
 struct domain *domain_find(const struct queue *queue, const char *name);
+struct domain *domain_get(struct queue *queue, const char *name); /* made, and read, when there is none */
 
 /* pump.c */
 void pump(struct domain *domain);
@@ -98,7 +105,11 @@ void pump_stop_pair(struct domain *domain, const char *from, const char *to, int
 int64_t pump_pairs_until(struct domain *domain); /* the first to go on; INT64_MAX: none. Those whose time has come leave */
 
 /* ends.c */
+void ends_add(struct txn *txn, struct queue *queue, const struct spool_row *row, enum queue_end end, enum stanza_error error,
+    const char *text);
 void ends_look(void *queue);
+void ends_expire(struct queue *queue);                       /* what is over its time, whatever the clock */
+void ends_told(struct queue *queue, enum queue_done done);   /* whoever waits for that hears it */
 void ends_refuse_all(struct domain *domain, enum stanza_error error, const char *text);
 
 /* write.c */

@@ -296,7 +296,7 @@ on_loaded(void *arg, bool failed, const struct spool_domain *rows, size_t count)
 	domain_kick(domain);
 }
 
-static struct domain *
+struct domain *
 domain_get(struct queue *queue, const char *name)
 {
 	struct domain *domain = domain_find(queue, name);
@@ -395,6 +395,7 @@ queue_free(struct queue **handle)
 		return;
 	queue->freed = true;
 	queue->on = false;
+	ends_told(queue, QUEUE_FAILED);
 	timer_free(&queue->look);
 	timer_free(&queue->run);
 	for (size_t i = 0; i < BUCKETS; i++)
@@ -501,33 +502,4 @@ queue_seen(struct queue *queue, const char *name)
 		return;
 	domain->known = true;
 	try_now(domain);
-}
-
-static void
-retried(void *arg, enum txn_result result)
-{
-	struct queue *queue = arg;
-
-	(void)result;
-	(void)queue_release(queue);
-}
-
-void
-queue_retry(struct queue *queue, const char *name)
-{
-	struct txn *txn = txn_new(queue->store);
-
-	txn_add(txn, &(struct op){ .kind = OP_SPOOL_RETRY, .peer = name });
-	queue_hold(queue);
-	txn_submit(&txn, retried, queue);
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct domain *domain = queue->buckets[i]; domain != NULL; domain = domain->next) {
-			if (name != NULL && strcmp(domain->name, name) != 0)
-				continue;
-			for (size_t n = 0; n < domain->pair_count; n++)
-				domain->pairs[n].until = 0;
-			domain->due = true;
-			domain->after = 0;
-			try_now(domain);
-		}
 }

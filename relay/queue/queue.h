@@ -94,8 +94,6 @@ void queue_seen(struct queue *queue, const char *domain);
 void queue_refused(struct queue *queue, const char *domain, const char *from, const char *to, const char *name, bool wait,
     enum stanza_error error, void (*then)(void *arg, bool ours), void *arg);
 
-/* The operator: domain NULL: all. What waits is tried at once. */
-void queue_retry(struct queue *queue, const char *domain);
 size_t queue_domains(const struct queue *queue); /* with something to do */
 
 #endif

@@ -57,6 +57,18 @@ a_jump_in_the_first_minutes_counts(void **state)
 	    steady_look(&steady, 1000 * 24 * 60 * MINUTE + 24 * 60 * MINUTE, MINUTE + 24 * 60 * MINUTE));
 }
 
+static void
+somebody_who_knows_is_believed(void **state)
+{
+	struct steady steady = { 0 };
+
+	(void)state;
+	assert_false(steady_look(&steady, 0, 0));
+	steady_trust(&steady, 1000 * MINUTE, MINUTE);
+	assert_true(steady_look(&steady, 1001 * MINUTE, 2 * MINUTE));
+	assert_false(steady_look(&steady, 5000 * MINUTE, 3 * MINUTE)); /* until it jumps again */
+}
+
 int
 main(void)
 {
@@ -64,6 +76,7 @@ main(void)
 		cmocka_unit_test(not_in_the_first_minutes),
 		cmocka_unit_test(not_for_a_day_after_a_jump),
 		cmocka_unit_test(a_jump_in_the_first_minutes_counts),
+		cmocka_unit_test(somebody_who_knows_is_believed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "relay/conf.h"
 #include "relay/net/loop.h"
 #include "relay/queue/backoff.h"
+#include "relay/queue/operator.h"
 #include "relay/queue/queue.h"
 #include "relay/store/spool.h"
 
@@ -523,6 +524,176 @@ the_time_is_up(void **state)
 	assert_references_hold(desk->place->dir);
 }
 
+/* ---- the operator ---- */
+
+static void
+see_view(void *arg, const struct queue_view *view)
+{
+	struct queue_view *seen = arg;
+
+	assert_null(seen->domain);
+	assert_string_equal(view->domain, "b");
+	*seen = *view;
+}
+
+static void
+hear(void *arg, enum queue_done done, size_t count)
+{
+	int *heard = arg;
+
+	assert_int_equal(heard[0], -1); /* once */
+	heard[0] = (int)done;
+	heard[1] = (int)count;
+}
+
+static void
+the_operator_sees_each_domain(void **state)
+{
+	struct desk *desk = *state;
+	struct queue_view view = { .domain = NULL };
+
+	queue_each(desk->queue, see_view, &view);
+	assert_null(view.domain);
+	hold(desk, "m1");
+	pass(0);
+	queue_each(desk->queue, see_view, &view);
+	assert_int_equal(view.phase, QUEUE_TRYING);
+	queue_down(desk->queue, "b", QUEUE_UNREACHED, "no route");
+	view.domain = NULL;
+	queue_each(desk->queue, see_view, &view);
+	assert_int_equal(view.phase, QUEUE_RESTING);
+	assert_int_equal(view.tries, 1);
+	assert_in_range(view.next - wall, 800, 1200);
+	pass(1200);
+	queue_up(desk->queue, "b", true);
+	pass(0);
+	view.domain = NULL;
+	queue_each(desk->queue, see_view, &view);
+	assert_int_equal(view.phase, QUEUE_UP);
+	assert_int_equal(view.next, 0);
+	assert_int_equal(view.sent, 1);
+}
+
+/* Also when nothing else waits for its domain, of which nothing is in memory then. */
+static void
+what_was_given_up_is_tried_when_told(void **state)
+{
+	struct desk *desk = *state;
+	int64_t id = hold_for(desk, "luis@b", "m1", false);
+	int heard[2] = { -1 };
+
+	for (int n = 1; n <= 5; n++) {
+		pass(3600000);
+		queue_up(desk->queue, "b", false);
+		pass(0);
+		queue_down(desk->queue, "b", QUEUE_UNREACHED, "reset");
+	}
+	assert_int_equal(rows(desk, "state = 2"), 1);
+	restart(desk);
+	pass(3 * 3600000);
+	assert_int_equal(desk->wanted, 5);
+	queue_retry(desk->queue, "c");
+	pass(0);
+	assert_int_equal(desk->wanted, 5);
+	queue_retry(desk->queue, "b");
+	pass(0);
+	assert_int_equal(desk->wanted, 6);
+	queue_down(desk->queue, "b", QUEUE_UNREACHED, "no route");
+	pass(0);
+	queue_retry_one(desk->queue, id + 1, hear, heard);
+	assert_int_equal(heard[0], QUEUE_NONE);
+	heard[0] = -1;
+	queue_retry_one(desk->queue, id, hear, heard);
+	assert_int_equal(heard[0], QUEUE_DONE);
+	pass(0);
+	assert_int_equal(desk->wanted, 7);
+}
+
+/* A recipient who had no room waits alone, until told. */
+static void
+one_is_tried_when_told(void **state)
+{
+	struct desk *desk = *state;
+	int64_t id = hold_for(desk, "luis@b", "m1", false);
+	int heard[2] = { -1 };
+
+	pass(0);
+	queue_up(desk->queue, "b", true);
+	pass(0);
+	queue_acked(desk->queue, "b", 1);
+	pass(0);
+	queue_refused(desk->queue, "b", "luis@b", "ana@a", "m1", true, STANZA_RESOURCE_CONSTRAINT, see_ours, NULL);
+	pass(0);
+	assert_string_equal(desk->sent, "m1 ");
+	queue_retry_one(desk->queue, id, hear, heard);
+	assert_int_equal(heard[0], QUEUE_DONE);
+	pass(0);
+	assert_string_equal(desk->sent, "m1 m1 ");
+}
+
+static void
+the_operator_cancels(void **state)
+{
+	struct desk *desk = *state;
+	int64_t first = hold_for(desk, "luis@b", "m1", false), second = hold_for(desk, "luis@b", "m2", false);
+	int heard[2] = { -1 };
+
+	pass(0);
+	desk->room = 1;
+	queue_up(desk->queue, "b", true);
+	pass(0);
+	assert_string_equal(desk->sent, "m1 ");
+	queue_cancel(desk->queue, first, hear, heard);
+	assert_int_equal(heard[0], QUEUE_BUSY);
+	assert_int_equal(desk->ended, 0);
+	heard[0] = -1;
+	queue_cancel(desk->queue, second, hear, heard);
+	assert_int_equal(heard[0], QUEUE_DONE);
+	assert_int_equal(heard[1], 1);
+	assert_int_equal(desk->ended, 1);
+	assert_int_equal(desk->end, QUEUE_REFUSED);
+	assert_int_equal(desk->error, STANZA_SERVICE_UNAVAILABLE);
+	assert_int_equal(desk->moved, 1);
+	heard[0] = -1;
+	queue_cancel(desk->queue, second, hear, heard);
+	assert_int_equal(heard[0], QUEUE_NONE);
+	desk->room = 10;
+	queue_more(desk->queue, "b");
+	pass(0);
+	assert_string_equal(desk->sent, "m1 ");
+	(void)hold_for(desk, "luis@b", "m3", false);
+	pass(0);
+	assert_string_equal(desk->sent, "m1 m3 ");
+	queue_acked(desk->queue, "b", 2);
+	pass(0);
+	heard[0] = -1;
+	queue_cancel(desk->queue, first, hear, heard); /* settled is gone */
+	assert_int_equal(heard[0], QUEUE_NONE);
+	assert_references_hold(desk->place->dir);
+}
+
+/* The clock has jumped a year ahead: nothing ends by itself, but it does when told. */
+static void
+the_operator_knows_the_time(void **state)
+{
+	struct desk *desk = *state;
+	int heard[2] = { -1 };
+
+	hold(desk, "m1");
+	hold(desk, "m2");
+	pass(0);
+	queue_down(desk->queue, "b", QUEUE_UNREACHED, "no route");
+	wall += 366 * INT64_C(86400000);
+	pass(12 * 60000);
+	assert_int_equal(desk->ended, 0);
+	queue_expire(desk->queue, hear, heard);
+	assert_int_equal(heard[0], QUEUE_DONE);
+	assert_int_equal(heard[1], 2);
+	assert_int_equal(desk->ended, 2);
+	assert_int_equal(desk->end, QUEUE_EXPIRED);
+	assert_int_equal(rows(desk, "1"), 0);
+}
+
 int
 main(void)
 {
@@ -537,6 +708,11 @@ main(void)
 		TEST(a_temporary_error_stops_one_pair),
 		TEST(an_unknown_domain_that_does_not_exist),
 		TEST(the_time_is_up),
+		TEST(the_operator_sees_each_domain),
+		TEST(what_was_given_up_is_tried_when_told),
+		TEST(one_is_tried_when_told),
+		TEST(the_operator_cancels),
+		TEST(the_operator_knows_the_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
