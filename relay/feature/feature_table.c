@@ -19,6 +19,7 @@ const struct feature *const feature_table[] = {
 	&feature_custody,
 	&feature_disco,
 	&feature_expiry,
+	&feature_hold, /* before message, which removes what it reads */
 	&feature_invite,
 	&feature_last,
 	&feature_mailbox,

@@ -17,6 +17,7 @@ extern const struct feature feature_csi;
 extern const struct feature feature_custody;
 extern const struct feature feature_disco;
 extern const struct feature feature_expiry;
+extern const struct feature feature_hold;
 extern const struct feature feature_invite;
 extern const struct feature feature_last;
 extern const struct feature feature_mailbox;

@@ -39,6 +39,7 @@ enum { QUEUE_WINDOW = 100 };
 struct queue_message {
 	int64_t id;
 	const char *from, *to; /* full JID texts as in the stanza */
+	const char *name;      /* the stanza's id; NULL: none */
 	const char *body;      /* as stored (jabber:client) */
 	size_t len;
 	int64_t time, expires; /* ms: accepted by us; until when it is held */

@@ -58,7 +58,7 @@ write_stanza(struct buf *out, const char *host, const struct spool_row *row, int
 void
 write_message(const struct spool_row *row, struct queue_message *message_r)
 {
-	*message_r = (struct queue_message){ .id = row->id, .from = row->from, .to = row->to, .body = row->body, .len = row->len,
+	*message_r = (struct queue_message){ .id = row->id, .from = row->from, .to = row->to, .name = row->name, .body = row->body, .len = row->len,
 		.time = row->time, .expires = row->expires };
 	memcpy(message_r->custody, row->custody, sizeof message_r->custody);
 }

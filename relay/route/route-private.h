@@ -36,6 +36,7 @@ struct router {
 	struct hook_row *hooks[POINTS]; /* sorted by hook order, then feature order */
 	size_t hook_count[POINTS];
 	struct transport transport;
+	struct queue *queue;
 	void *accounts; /* tsearch tree of struct account_body by node: no hash to flood */
 	struct account_body *idle_first, *idle_last; /* unreferenced; the first goes first */
 	size_t idle_count;

@@ -16,6 +16,7 @@
 #include "proto/stanza.h"
 #include "proto/xml.h"
 #include "relay/conf.h"
+#include "relay/queue/queue.h"
 #include "relay/route/route-private.h"
 #include "relay/store/store.h"
 
@@ -98,6 +99,7 @@ router_new(struct loop *loop, struct store *store, const struct conf *conf,
 	router->store = store;
 	router->conf = conf;
 	router->domain = xstrdup(conf->host);
+	router->queue = queue_new(loop, store, conf, router->domain);
 	router->features = features;
 	while (features[router->feature_count] != NULL)
 		router->feature_count++;
@@ -115,6 +117,7 @@ router_free(struct router **router_p)
 	if (router == NULL)
 		return;
 	accounts_free(router);
+	queue_free(&router->queue);
 	for (size_t i = router->feature_count; i-- > 0;)
 		if (router->features[i]->free != NULL)
 			router->features[i]->free(router->states[i]);
@@ -372,6 +375,12 @@ router_store(struct router *router)
 	return router->store;
 }
 
+struct queue *
+router_queue(struct router *router)
+{
+	return router->queue;
+}
+
 const struct conf *
 router_conf(const struct router *router)
 {
@@ -382,6 +391,7 @@ void
 router_set_conf(struct router *router, const struct conf *conf)
 {
 	router->conf = conf;
+	queue_set_conf(router->queue, conf);
 }
 
 const char *

@@ -21,6 +21,7 @@ struct conf;
 struct event;
 struct feature;
 struct loop;
+struct queue;
 struct router;
 struct session;
 struct slot;
@@ -45,6 +46,7 @@ extern const struct stream_owner router_stream_owner; /* arg: the router */
 
 struct loop *router_loop(struct router *router);
 struct store *router_store(struct router *router);
+struct queue *router_queue(struct router *router); /* what is held for other domains; the router's */
 const struct conf *router_conf(const struct router *router);
 void router_set_conf(struct router *router, const struct conf *conf); /* SIGHUP */
 const char *router_domain(const struct router *router);
