@@ -99,7 +99,7 @@ add_key(struct event *event, const struct xml *custody)
 	uint8_t key[SHA256_LEN];
 	struct buf text = { .data = NULL };
 
-	if (id == NULL || strlen(id) != ID_LEN)
+	if (id == NULL || strlen(id) != ID_LEN || strspn(id, "0123456789abcdef") != ID_LEN)
 		return;
 	if (stamp != NULL)
 		(void)stamp_parse(stamp, &expires);

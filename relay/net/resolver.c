@@ -366,14 +366,21 @@ add_target(const struct search *search, size_t index, struct endpoint *list, siz
 	return add_literal(target, list, count);
 }
 
-/* No address of any target, and every answer a real one. */
-static bool
-all_say_no(const struct search *search)
+/* No address of any target: what the answers say, if every one is a real one. */
+static enum resolver_result
+none(const struct search *search)
 {
-	for (size_t i = 0; i < search->question_count; i++)
+	enum resolver_result result = RESOLVER_NO_SERVICE;
+
+	if (search->nobody)
+		return RESOLVER_NO_SERVICE;
+	for (size_t i = 0; i < search->question_count; i++) {
 		if (!says_no(&search->questions[i]))
-			return false;
-	return search->question_count > 0;
+			return RESOLVER_FAILED;
+		if (search->questions[i].result->nxdomain)
+			result = RESOLVER_NO_DOMAIN;
+	}
+	return search->question_count > 0 ? result : RESOLVER_FAILED;
 }
 
 static void
@@ -399,7 +406,7 @@ finish(struct search *search)
 	if (count > 0)
 		tell(search, RESOLVER_FOUND, list, count);
 	else
-		tell(search, search->nobody || all_say_no(search) ? RESOLVER_NOBODY : RESOLVER_FAILED, NULL, 0);
+		tell(search, none(search), NULL, 0);
 }
 
 /* All questions of a round have their answer, or time is over. */

@@ -19,7 +19,8 @@ struct search;
 
 enum resolver_result {
 	RESOLVER_FOUND,
-	RESOLVER_NOBODY, /* there is no such domain, or it says that it has no relay */
+	RESOLVER_NO_DOMAIN,  /* there is no such domain */
+	RESOLVER_NO_SERVICE, /* there is one, and it says that it has no relay: a target ".", or no address at all */
 	RESOLVER_FAILED, /* nobody could be asked: that says nothing about the domain */
 };
 

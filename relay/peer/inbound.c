@@ -267,7 +267,7 @@ write_features(struct inbound *in, bool proven)
 	if (in->state == AUTH && proven)
 		buf_adds(&out, "<mechanisms xmlns='" NS_SASL "'><mechanism>EXTERNAL</mechanism></mechanisms>");
 	if (in->state == READY)
-		buf_adds(&out, "<sm xmlns='" NS_SM "'/>");
+		buf_adds(&out, "<sm xmlns='" NS_SM "'/><custody xmlns='" NS_CUSTODY "'/>"); /* proto/spec/custody.md 9 */
 	write_limits(&out, in->state == READY ? LINE_BYTES : LINE_BYTES_BEFORE, in->state == READY ? LINE_IDLE : WAIT_READY / 1000);
 	buf_adds(&out, "</stream:features>");
 	line_write(in->line, out.data, out.len);
@@ -379,6 +379,7 @@ take_auth(struct inbound *in, struct arena *arena, struct xml *element)
 		line_writes(in->line, "<success xmlns='" NS_SASL "'/>");
 		line_restart(in->line, LINE_BYTES);
 		line_deadline(in->line, -1);
+		peers_seen(in->peers, in->domain);
 	}
 	arena_free(&arena);
 }
@@ -415,6 +416,12 @@ take_stanza(struct inbound *in, struct arena *arena, struct xml *stanza)
 		return;
 	}
 	border_in(stanza);
+	if (peers_pong(in->peers, in->domain, stanza)) {
+		struct slot *slot = fifo_add(in->fifo);
+		slot_done(&slot);
+		arena_free(&arena);
+		return;
+	}
 	router_receive(in->peers->router, fifo_add(in->fifo), arena, stanza);
 	if (!in->for_room && store_is_full(router_store(in->peers->router))) {
 		in->for_room = true;

@@ -58,7 +58,7 @@ struct line {
 	size_t most;
 	const char *alpn;
 	const char *why;
-	bool held, feeding, restart, header_sent, closing, dead, element_in_piece;
+	bool held, feeding, restart, header_sent, said_goodbye, closing, dead, element_in_piece;
 };
 
 /* ---- time ---- */
@@ -95,7 +95,7 @@ static void
 over_phase(struct line *line)
 {
 	tally_add(TALLY_OVERDUE, 1);
-	if (line->closing)
+	if (line->closing || line->said_goodbye)
 		end_soon(line, "the peer did not close");
 	else
 		line_close(line, STREAM_CONNECTION_TIMEOUT, "not authenticated in time");
@@ -113,7 +113,7 @@ keepalive(struct line *line)
 {
 	int64_t idle = now_mono() - line->sent;
 
-	if (line->closing || !line->header_sent)
+	if (line->closing || !line->header_sent || line->said_goodbye)
 		return;
 	if (idle >= LINE_IDLE * 1000) {
 		line_writes(line, " "); /* RFC 6120 4.6.1 */
@@ -358,6 +358,8 @@ on_io(void *arg, enum io_event event, const char *bytes, size_t len)
 		line->owner->secure(line->arg);
 		return;
 	case IO_DRAINED:
+		if (line->owner->drained != NULL && !line->closing)
+			line->owner->drained(line->arg);
 		return;
 	case IO_CLOSED:
 		line->why = bytes;
@@ -452,7 +454,7 @@ line_header(struct line *line, const char *to, const char *id)
 void
 line_write(struct line *line, const char *bytes, size_t len)
 {
-	if (line->closing || line->dead)
+	if (line->closing || line->dead || line->said_goodbye)
 		return;
 	io_write(line->io, bytes, len);
 	line->sent = now_mono();
@@ -548,6 +550,13 @@ write_error(struct line *line, enum stream_error error, const char *text)
 }
 
 void
+line_goodbye(struct line *line)
+{
+	line_writes(line, "</stream:stream>");
+	line->said_goodbye = true;
+}
+
+void
 line_close(struct line *line, enum stream_error error, const char *text)
 {
 	char id[ID_LEN + 1];
@@ -563,7 +572,7 @@ line_close(struct line *line, enum stream_error error, const char *text)
 	}
 	if (error != STREAM_OK)
 		write_error(line, error, text);
-	line_writes(line, "</stream:stream>");
+	line_goodbye(line);
 	line->closing = true;
 	for (int i = 0; i < WHENS; i++)
 		line->at[i] = 0;

@@ -34,6 +34,7 @@ struct line_owner {
 	void (*element)(void *arg, struct arena *arena, struct xml *element); /* arena: the owner's */
 	void (*secure)(void *arg);  /* TLS is there */
 	void (*goodbye)(void *arg); /* </stream:stream> */
+	void (*drained)(void *arg); /* all is written; NULL: not wanted */
 	/* Only line_free is left to do. Not called from inside another call. why: for people, borrowed. */
 	void (*closed)(void *arg, const char *why);
 };
@@ -55,6 +56,8 @@ bool line_proves(const struct line *line, const char *domain, const char *pin, c
 const char *line_tls_version(const struct line *line);
 void line_hold(struct line *line, bool held); /* elements wait */
 void line_deadline(struct line *line, int64_t ms); /* connection-timeout then; < 0: none */
+/* End of our stream; what the peer still says is heard, until its own end. Nothing may be written behind it. */
+void line_goodbye(struct line *line);
 size_t line_queued(const struct line *line);
 bool line_is_closing(const struct line *line);
 const char *line_peer(const struct line *line);

@@ -3,9 +3,13 @@
  *
  *   IDLE -> FINDING -> CONNECTING -> CLEAR -> TLS -> AUTH -> PROVING -> FEATURES (-> ENABLING) -> READY -> IDLE
  *
+ * What is held (queue/queue.h) goes out as long as the peer keeps up, and is the peer's when it says so: by XEP-0198, else by
+ * the answer to a ping behind it, which comes on a stream of theirs, else by the end of their stream in reply to the end of ours
+ * (design 3.4).
  * The other's certificate is judged as soon as TLS is there, before anything is said inside it, against the domain and not
  * against the host that DNS gave. An address whose relay cannot prove itself is left for the next one. Opening a stream is tried once
- * for what waits; after a failure the next try waits 2 s, doubling to 60 s, and what is asked meanwhile fails at once.
+ * for what waits; after a failure the next try waits 2 s, doubling to 60 s, and what is asked meanwhile fails at once. The queue
+ * has a clock of its own.
  * With stream management one <r/> is under way while anything is unacknowledged; no answer in 90 s ends the stream.
  * Never: takes a stanza on a stream that we began; waits longer than 30 s with an iq or presence.
  */
@@ -23,6 +27,7 @@
 #include "proto/ns.h"
 #include "proto/stanza.h"
 #include "proto/xml.h"
+#include "proto/xmlout.h"
 #include "relay/conf.h"
 #include "relay/net/address.h"
 #include "relay/net/clock.h"
@@ -30,6 +35,7 @@
 #include "relay/net/loop.h"
 #include "relay/net/resolver.h"
 #include "relay/peer/border.h"
+#include "relay/peer/carry.h"
 #include "relay/route/router.h"
 #include "relay/stream/smacks.h"
 
@@ -40,6 +46,9 @@ enum {
 	PAUSE_FIRST = 2 * 1000, /* ms after a failure */
 	PAUSE_MOST = 60 * 1000,
 	ACK_MS = 90 * 1000,
+	PONG_MS = 30 * 1000,
+	GOODBYE_MS = 10 * 1000,
+	CARRY_MOST = 512 * 1024, /* bytes not yet written; what is held can wait where it is */
 	BYTES_LEAST = 10000, /* RFC 6120 13.12: whoever says less is not believed */
 };
 
@@ -72,14 +81,18 @@ struct link {
 	enum stanza_error failed; /* why, until then */
 	size_t max_bytes; /* 0: not told */
 	struct smacks_count count;
-	int64_t asked; /* monotonic: <r/> was sent; 0: none is under way */
+	struct carry carry;
+	int64_t asked; /* monotonic: <r/> or a ping was sent; 0: none is under way */
 	enum state state;
-	bool managed, ask_later, direct;
+	bool managed, custody, ask_later, direct;
+	bool mute;    /* it does not answer pings */
+	bool parting; /* our end of the stream is sent, theirs not here */
+	bool starved; /* the queue waits for room */
 	struct log log;
 };
 
 static void begin(struct link *link);
-static void fail(struct link *link, enum stanza_error error, const char *why);
+static void fail(struct link *link, enum stanza_error error, enum queue_reason reason, const char *why);
 
 /* ---- what waits ---- */
 
@@ -127,7 +140,7 @@ refuse_held(struct link *link, enum stanza_error error, const char *why)
 static void
 arm(struct link *link)
 {
-	int64_t at = link->asked == 0 ? 0 : link->asked + ACK_MS, now = now_mono();
+	int64_t at = link->asked == 0 ? 0 : link->asked + (link->managed ? ACK_MS : PONG_MS), now = now_mono();
 
 	if (link->ask_later)
 		at = now;
@@ -139,14 +152,73 @@ arm(struct link *link)
 		timer_set(link->timer, at > now ? (uint64_t)(at - now) : 0);
 }
 
+/* The peer has all up to here. */
+static void
+all_taken(struct link *link, uint64_t number)
+{
+	size_t count = carry_acked(&link->carry, number);
+
+	link->count.acked = number;
+	if (count > 0)
+		queue_acked(router_queue(link->peers->router), link->domain, count);
+}
+
+static void
+part(struct link *link)
+{
+	if (link->parting || line_is_closing(link->line))
+		return;
+	link->parting = true;
+	line_goodbye(link->line);
+	line_deadline(link->line, GOODBYE_MS);
+}
+
+/* Without stream management nothing but what is held is worth a question. */
+static void
+ping(struct link *link)
+{
+	struct buf out = { .data = NULL };
+
+	if (link->carry.count == 0)
+		return;
+	if (link->mute) {
+		part(link);
+		return;
+	}
+	link->asked = now_mono();
+	buf_printf(&out, "<iq type='get' id='%s' from='", carry_ping(&link->carry, link->count.sent));
+	xmlout_escape(&out, link->peers->domain, strlen(link->peers->domain));
+	buf_adds(&out, "' to='");
+	xmlout_escape(&out, link->domain, strlen(link->domain));
+	buf_adds(&out, "'><ping xmlns='" NS_PING "'/></iq>");
+	line_write(link->line, out.data, out.len);
+	buf_free(&out);
+}
+
 static void
 ask(struct link *link)
 {
 	link->ask_later = false;
-	if (link->state != READY || !link->managed || link->asked != 0 || link->count.sent == link->count.acked)
+	if (link->state != READY || link->asked != 0 || link->parting || link->count.sent == link->count.acked)
 		return;
+	if (!link->managed) {
+		ping(link);
+		return;
+	}
 	link->asked = now_mono();
 	line_writes(link->line, "<r xmlns='" NS_SM "'/>");
+}
+
+static void
+overdue(struct link *link)
+{
+	link->asked = 0;
+	if (link->managed) {
+		line_close(link->line, STREAM_CONNECTION_TIMEOUT, "you acknowledge nothing");
+		return;
+	}
+	link->mute = true;
+	part(link);
 }
 
 static void
@@ -159,10 +231,8 @@ fired(void *arg)
 		refuse_held(link, STANZA_REMOTE_SERVER_TIMEOUT, "the other relay could not be reached in time");
 	if (link->ask_later)
 		ask(link);
-	if (link->asked != 0 && link->asked + ACK_MS <= now) {
-		link->asked = 0;
-		line_close(link->line, STREAM_CONNECTION_TIMEOUT, "you acknowledge nothing");
-	}
+	if (link->asked != 0 && link->asked + (link->managed ? ACK_MS : PONG_MS) <= now)
+		overdue(link);
 	arm(link);
 }
 
@@ -172,19 +242,29 @@ static void
 write_now(struct link *link, const char *bytes, size_t len)
 {
 	line_write(link->line, bytes, len);
-	if (!link->managed)
-		return;
 	link->count.sent++;
-	if (link->asked == 0 && !link->ask_later) { /* behind all of this turn */
+	if (link->asked == 0 && !link->ask_later && (link->managed || link->carry.count > 0)) { /* behind all of this turn */
 		link->ask_later = true;
 		arm(link);
 	}
 }
 
+/* What is held is not here. Of the moment, as that somebody types, is no loss. */
+static bool
+is_missed(const struct xml *stanza)
+{
+	enum message_type type;
+
+	if (stanza_kind(stanza) != STANZA_MESSAGE)
+		return stanza_kind(stanza) == STANZA_IQ;
+	type = message_type(stanza);
+	return type == MESSAGE_GROUPCHAT || ((type == MESSAGE_CHAT || type == MESSAGE_NORMAL) && xml_find(stanza, "body", NULL) != NULL);
+}
+
 static struct xml *
 stub_of(struct arena *arena, const struct xml *stanza)
 {
-	if (stanza_kind(stanza) == STANZA_PRESENCE)
+	if (!is_missed(stanza))
 		return NULL;
 	return stanza_new(arena, stanza->name, xml_attr(stanza, "from"), xml_attr(stanza, "to"), xml_attr(stanza, "type"),
 	    xml_attr(stanza, "id"));
@@ -214,6 +294,12 @@ is_too_large(const struct link *link, size_t len)
 	return link->max_bytes != 0 && len > link->max_bytes;
 }
 
+static bool
+is_usable(const struct link *link)
+{
+	return link->state == READY && !link->parting && !line_is_closing(link->line);
+}
+
 void
 link_send(struct link *link, const struct xml *stanza)
 {
@@ -224,7 +310,7 @@ link_send(struct link *link, const struct xml *stanza)
 	border_out(&bytes, stanza);
 	if (link->state == READY && is_too_large(link, bytes.len)) /* XEP-0478: not sent at all */
 		answer(link, stub, STANZA_POLICY_VIOLATION, "larger than the other relay takes");
-	else if (link->state == READY && !line_is_closing(link->line) && line_queued(link->line) < LINE_QUEUE_MOST)
+	else if (is_usable(link) && line_queued(link->line) < LINE_QUEUE_MOST)
 		write_now(link, bytes.data, bytes.len);
 	else if (link->state == IDLE && now_mono() < link->not_before)
 		answer(link, stub, link->failed, "the other relay could not be reached");
@@ -236,6 +322,29 @@ link_send(struct link *link, const struct xml *stanza)
 		begin(link);
 	buf_free(&bytes);
 	arena_free(&arena);
+}
+
+enum queue_taken
+link_carry(struct link *link, const char *bytes, size_t len)
+{
+	if (link->state == READY && is_too_large(link, len))
+		return QUEUE_TOO_LARGE;
+	if (!is_usable(link) || !carry_has_room(&link->carry) || line_queued(link->line) > CARRY_MOST) {
+		link->starved = true;
+		return QUEUE_NOT_NOW;
+	}
+	carry_sent(&link->carry, link->count.sent + 1);
+	write_now(link, bytes, len);
+	return QUEUE_TAKEN;
+}
+
+static void
+feed_queue(struct link *link)
+{
+	if (!link->starved || line_queued(link->line) > CARRY_MOST / 2)
+		return;
+	link->starved = false;
+	queue_more(router_queue(link->peers->router), link->domain);
 }
 
 static void
@@ -257,6 +366,7 @@ ready(struct link *link)
 		held_free(held);
 	}
 	arm(link);
+	queue_up(router_queue(link->peers->router), link->domain, link->managed && link->custody);
 }
 
 /* ---- opening ---- */
@@ -268,7 +378,8 @@ drop(struct link *link)
 	connect_cancel(&link->connecting);
 	line_free(&link->line);
 	link->state = IDLE;
-	link->managed = link->ask_later = false;
+	link->managed = link->custody = link->ask_later = link->parting = link->starved = false;
+	carry_clear(&link->carry);
 	link->asked = 0;
 	link->max_bytes = 0;
 	link->count = (struct smacks_count){ .sent = 0 };
@@ -277,7 +388,7 @@ drop(struct link *link)
 
 /* Nothing more is tried for what waits. */
 static void
-fail(struct link *link, enum stanza_error error, const char *why)
+fail(struct link *link, enum stanza_error error, enum queue_reason reason, const char *why)
 {
 	log_info(&link->log, "not reached: %s", why);
 	drop(link);
@@ -287,6 +398,7 @@ fail(struct link *link, enum stanza_error error, const char *why)
 	for (size_t left = link->held_count; left > 0 && link->held != NULL; left--)
 		refuse_held(link, error, NULL);
 	arm(link);
+	queue_down(router_queue(link->peers->router), link->domain, reason, why);
 }
 
 static void on_connected(void *arg, int fd, size_t index, const char *why);
@@ -295,7 +407,7 @@ static void
 connect_to_rest(struct link *link, const char *why)
 {
 	if (link->endpoint_count == 0) {
-		fail(link, STANZA_REMOTE_SERVER_TIMEOUT, why);
+		fail(link, STANZA_REMOTE_SERVER_TIMEOUT, QUEUE_UNREACHED, why);
 		return;
 	}
 	drop(link);
@@ -310,11 +422,14 @@ on_found(void *arg, enum resolver_result result, const struct endpoint *list, si
 
 	link->search = NULL;
 	switch (result) {
-	case RESOLVER_NOBODY:
-		fail(link, STANZA_REMOTE_SERVER_NOT_FOUND, "no relay under that name");
+	case RESOLVER_NO_DOMAIN:
+		fail(link, STANZA_REMOTE_SERVER_NOT_FOUND, QUEUE_NO_DOMAIN, "there is no such domain");
+		return;
+	case RESOLVER_NO_SERVICE:
+		fail(link, STANZA_REMOTE_SERVER_NOT_FOUND, QUEUE_NO_SERVICE, "no relay under that name");
 		return;
 	case RESOLVER_FAILED:
-		fail(link, STANZA_REMOTE_SERVER_TIMEOUT, "DNS does not answer");
+		fail(link, STANZA_REMOTE_SERVER_TIMEOUT, QUEUE_UNREACHED, "DNS does not answer");
 		return;
 	case RESOLVER_FOUND:
 		memcpy(link->endpoints, list, count * sizeof *list);
@@ -371,7 +486,7 @@ on_connected(void *arg, int fd, size_t index, const char *why)
 
 	link->connecting = NULL;
 	if (fd < 0) {
-		fail(link, STANZA_REMOTE_SERVER_TIMEOUT, why);
+		fail(link, STANZA_REMOTE_SERVER_TIMEOUT, QUEUE_UNREACHED, why);
 		return;
 	}
 	link->direct = link->endpoints[index].direct;
@@ -380,7 +495,7 @@ on_connected(void *arg, int fd, size_t index, const char *why)
 	    (link->endpoint_count - index) * sizeof link->endpoints[0]);
 	link->line = line_new(link->peers, fd, &line_owner, link, &link->log);
 	if (link->line == NULL) {
-		fail(link, STANZA_REMOTE_SERVER_TIMEOUT, "the system cannot watch the connection");
+		fail(link, STANZA_REMOTE_SERVER_TIMEOUT, QUEUE_UNREACHED, "the system cannot watch the connection");
 		return;
 	}
 	line_deadline(link->line, WAIT_READY);
@@ -484,6 +599,7 @@ take_features(struct link *link, struct arena *arena, struct xml *features)
 		line_close(link->line, STREAM_UNSUPPORTED_FEATURE, "you do not take our certificate");
 	} else {
 		link->max_bytes = max_bytes_of(arena, features);
+		link->custody = xml_find(features, "custody", NS_CUSTODY) != NULL; /* proto/spec/custody.md 9 */
 		if (xml_find(features, "sm", NS_SM) == NULL) {
 			ready(link);
 			return;
@@ -543,6 +659,8 @@ take_a(struct link *link, const struct xml *element)
 		return;
 	}
 	link->asked = 0;
+	all_taken(link, link->count.acked);
+	feed_queue(link);
 	ask(link);
 	arm(link);
 }
@@ -589,12 +707,21 @@ on_element(void *arg, struct arena *arena, struct xml *element)
 	arena_free(&arena);
 }
 
+/* In reply to ours: the peer has read all. With stream management it has said itself what it took. */
 static void
 on_goodbye(void *arg)
 {
 	struct link *link = arg;
 
+	if (link->parting && link->state == READY && !link->managed)
+		all_taken(link, link->count.sent);
 	line_close(link->line, STREAM_OK, NULL);
+}
+
+static void
+on_drained(void *arg)
+{
+	feed_queue(arg);
 }
 
 static void
@@ -606,6 +733,7 @@ on_closed(void *arg, const char *why)
 	if (link->state == READY) {
 		log_info(&link->log, "gone: %s", why);
 		drop(link);
+		queue_down(router_queue(peers->router), link->domain, QUEUE_UNREACHED, why);
 		if (link->held != NULL)
 			begin(link);
 	} else {
@@ -616,6 +744,7 @@ on_closed(void *arg, const char *why)
 
 static const struct line_owner line_owner = {
 	.header = on_header, .element = on_element, .secure = on_secure, .goodbye = on_goodbye, .closed = on_closed,
+	.drained = on_drained,
 };
 
 /* ---- all of them ---- */
@@ -657,13 +786,21 @@ find_idle(const struct peers *peers)
 }
 
 struct link *
-link_to(struct peers *peers, const char *domain)
+link_find(const struct peers *peers, const char *domain)
 {
-	struct link *idle;
-
 	for (struct link *link = peers->links; link != NULL; link = link->next)
 		if (strcmp(link->domain, domain) == 0)
 			return link;
+	return NULL;
+}
+
+struct link *
+link_to(struct peers *peers, const char *domain)
+{
+	struct link *link = link_find(peers, domain), *idle;
+
+	if (link != NULL)
+		return link;
 	if (peers->link_count >= LINKS_MOST && (idle = find_idle(peers)) != NULL)
 		link_free(idle);
 	return peers->link_count >= LINKS_MOST ? NULL : link_new(peers, domain);
@@ -682,9 +819,42 @@ link_is_open(const struct link *link)
 }
 
 void
+link_want(struct link *link)
+{
+	struct queue *queue = router_queue(link->peers->router);
+
+	if (link->state == READY)
+		queue_up(queue, link->domain, link->managed && link->custody);
+	else if (link->state == IDLE)
+		begin(link);
+}
+
+void
+link_seen(struct link *link)
+{
+	link->mute = false;
+	link->not_before = link->pause = 0;
+}
+
+bool
+link_pong(struct link *link, const char *id)
+{
+	if (link->state != READY || link->managed || !carry_is_pong(&link->carry, id))
+		return false;
+	link->asked = 0;
+	all_taken(link, link->carry.pinged);
+	feed_queue(link);
+	ask(link);
+	arm(link);
+	return true;
+}
+
+void
 link_close(struct link *link)
 {
-	if (link->line != NULL && (link->state == READY || link->state == CLEAR || link->state == AUTH))
+	if (link->state == READY)
+		part(link); /* what is under way may yet be acknowledged */
+	else if (link->line != NULL && (link->state == CLEAR || link->state == AUTH))
 		line_close(link->line, STREAM_OK, NULL);
 	else
 		drop(link);

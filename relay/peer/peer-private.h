@@ -11,6 +11,7 @@
 #include "proto/digest.h"
 #include "relay/peer/line.h"
 #include "relay/peer/peers.h"
+#include "relay/queue/queue.h"
 
 struct conf_peer;
 struct inbound;
@@ -51,6 +52,9 @@ struct peers {
 const struct conf_peer *peers_conf_of(const struct peers *peers, const char *domain); /* NULL: none */
 const char *peers_pin_of(const struct peers *peers, const char *domain);              /* NULL: none */
 void peers_gone(struct peers *peers); /* a stream has ended */
+void peers_seen(struct peers *peers, const char *domain); /* it has proven itself on a stream of its own */
+/* A stanza from `domain`, which has proven itself; true: it was the answer to a ping of ours, and is done with. */
+bool peers_pong(struct peers *peers, const char *domain, const struct xml *stanza);
 
 /* inbound.c */
 void inbound_accept(struct peers *peers, int fd, bool direct, void (*on_gone)(void *arg, const char *peer), void *arg);
@@ -64,8 +68,17 @@ struct inbound *inbound_next(struct inbound *inbound);
 struct event;
 /* The link to a domain (canonical), made when there is none; NULL: there are too many. */
 struct link *link_to(struct peers *peers, const char *domain);
+struct link *link_find(const struct peers *peers, const char *domain); /* NULL: none */
 /* Sends now, or when the stream is there; within 30 s or not at all, and then who asked hears of it. */
 void link_send(struct link *link, const struct xml *stanza);
+/* The queue: open a stream now, whatever the last try came to; queue_up() or queue_down() answers. */
+void link_want(struct link *link);
+/* The queue: one held message. */
+enum queue_taken link_carry(struct link *link, const char *bytes, size_t len);
+/* They were here: what was in vain may not be so now. */
+void link_seen(struct link *link);
+/* An answer of the domain itself to the domain itself under that id: was it to a ping of this link? */
+bool link_pong(struct link *link, const char *id);
 void link_close(struct link *link);
 void link_free(struct link *link);
 struct link *link_next(struct link *link);

@@ -10,6 +10,7 @@
 #include "proto/arena.h"
 #include "proto/jid.h"
 #include "proto/mem.h"
+#include "proto/stanza.h"
 #include "proto/xml.h"
 #include "relay/conf.h"
 #include "relay/net/loop.h"
@@ -43,6 +44,28 @@ deliver(void *arg, struct event *event)
 	event_finish(event, HANDLED);
 }
 
+/* ---- out: the queue's line ---- */
+
+static void
+on_wanted(void *arg, const char *domain)
+{
+	struct peers *peers = arg;
+	struct link *link = peers->stopping ? NULL : link_to(peers, domain);
+
+	if (link != NULL)
+		link_want(link);
+	else if (!peers->stopping)
+		queue_down(router_queue(peers->router), domain, QUEUE_UNREACHED, "there are too many streams here");
+}
+
+static enum queue_taken
+on_send(void *arg, const char *domain, const char *stanza, size_t len)
+{
+	struct link *link = link_find(arg, domain);
+
+	return link == NULL ? QUEUE_NOT_NOW : link_carry(link, stanza, len);
+}
+
 static void
 room(void *arg)
 {
@@ -65,6 +88,7 @@ peers_new(struct loop *loop, struct router *router, const struct conf *conf, str
 	peers->resolver = resolver_new(loop);
 	peers_set(peers, conf, tls);
 	router_set_transport(router, &(struct transport){ .deliver = deliver, .room = room, .arg = peers });
+	queue_set_line(router_queue(router), &(struct queue_line){ .wanted = on_wanted, .send = on_send, .arg = peers });
 	return peers;
 }
 
@@ -98,6 +122,25 @@ void
 peers_accept(struct peers *peers, int fd, bool direct, void (*on_gone)(void *arg, const char *peer), void *arg)
 {
 	inbound_accept(peers, fd, direct, on_gone, arg);
+}
+
+void
+peers_seen(struct peers *peers, const char *domain)
+{
+	struct link *link = link_find(peers, domain);
+
+	if (link != NULL)
+		link_seen(link);
+	queue_seen(router_queue(peers->router), domain);
+}
+
+bool
+peers_pong(struct peers *peers, const char *domain, const struct xml *stanza)
+{
+	enum iq_type type = stanza_kind(stanza) == STANZA_IQ ? iq_type(stanza) : IQ_BAD;
+	struct link *link = type == IQ_RESULT || type == IQ_ERROR ? link_find(peers, domain) : NULL;
+
+	return link != NULL && strcmp(xml_attr(stanza, "from"), domain) == 0 && link_pong(link, xml_attr(stanza, "id"));
 }
 
 size_t

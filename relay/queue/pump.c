@@ -105,13 +105,22 @@ pump_forget(struct domain *domain, int64_t id)
 			domain->sent[i] = 0;
 }
 
+static void refuse_row(struct domain *domain, const struct spool_row *row);
+
+/* How many may be on their way: after a loss one at a time, so that a message that the peer cannot bear is alone with it. */
+static size_t
+window(const struct domain *domain)
+{
+	return domain->doubtful > 0 ? 1 : QUEUE_WINDOW;
+}
+
 /* False: the stream takes no more. */
 static bool
 send_row(struct domain *domain, const struct spool_row *row)
 {
 	struct queue *queue = domain->queue;
 	struct buf out = { .data = NULL };
-	bool taken;
+	enum queue_taken taken;
 
 	write_stanza(&out, queue->host, row, now_wall());
 	if (out.len == 0) {
@@ -121,9 +130,16 @@ send_row(struct domain *domain, const struct spool_row *row)
 	}
 	taken = queue->line.send(queue->line.arg, domain->name, out.data, out.len);
 	buf_free(&out);
-	if (!taken)
+	switch (taken) {
+	case QUEUE_NOT_NOW:
 		return false;
-	domain->sent[domain->sent_count++] = row->id;
+	case QUEUE_TOO_LARGE:
+		refuse_row(domain, row);
+		break;
+	case QUEUE_TAKEN:
+		domain->sent[domain->sent_count++] = row->id;
+		break;
+	}
 	domain->after = row->id;
 	return true;
 }
@@ -150,7 +166,7 @@ got(void *arg, bool failed, const struct spool_row *rows, size_t count)
 	domain->reading = false;
 	if (!domain_release(domain) || domain->state != UP)
 		return;
-	for (i = 0; i < count && !domain->blocked && domain->sent_count < QUEUE_WINDOW; i++) {
+	for (i = 0; i < count && !domain->blocked && domain->sent_count < window(domain); i++) {
 		const struct spool_row *row = &rows[i];
 		if (pump_has(domain, row->id) || waits(domain, row) || is_stopped(domain, row))
 			domain->after = row->id;
@@ -172,17 +188,18 @@ pump(struct domain *domain)
 {
 	(void)pump_pairs_until(domain);
 	if (!domain->due || domain->reading || domain->blocked || domain->refusing || domain->pair_count == PAIRS_MOST ||
-	    domain->sent_count > QUEUE_WINDOW / 2 || domain->settling_count > 10 * QUEUE_WINDOW)
+	    domain->sent_count > window(domain) / 2 || domain->settling_count > 10 * QUEUE_WINDOW)
 		return;
 	domain->reading = true;
 	domain_hold(domain);
-	read_spool(domain->queue->store, domain->name, domain->after, QUEUE_WINDOW - domain->sent_count, got, domain);
+	read_spool(domain->queue->store, domain->name, domain->after, window(domain) - domain->sent_count, got, domain);
 }
 
 /* ---- acked ---- */
 
 struct settling {
 	struct domain *domain;
+	bool refused;
 	size_t count;
 	int64_t ids[];
 };
@@ -197,11 +214,13 @@ settled(void *arg, enum txn_result result)
 	domain->settling_count -= settling->count; /* they end in the order of their transactions */
 	memmove(domain->settling, domain->settling + settling->count, domain->settling_count * sizeof *domain->settling);
 	if (domain_release(domain)) {
-		if (result != TXN_COMMITTED) { /* sent again: the peer knows the custody id, or it is in doubt */
+		if (result != TXN_COMMITTED && settling->refused) {
+			; /* the disk; it waits for the next stream */
+		} else if (result != TXN_COMMITTED) { /* sent again: the peer knows the custody id, or it is in doubt */
 			domain->after = 0;
 			domain->due = true;
 		} else {
-			queue->settled += (int64_t)settling->count;
+			queue->settled += settling->refused ? 0 : (int64_t)settling->count;
 			if (queue->owner.moved != NULL)
 				queue->owner.moved(queue->owner.arg, settling->ids, settling->count);
 		}
@@ -210,23 +229,52 @@ settled(void *arg, enum txn_result result)
 	free(settling);
 }
 
+/* They are neither sent nor ended otherwise until that is committed. */
+static void
+submit(struct domain *domain, struct txn *txn, struct settling *settling)
+{
+	if (domain->settling_count + settling->count > domain->settling_room) {
+		domain->settling_room = 2 * domain->settling_room + QUEUE_WINDOW;
+		domain->settling = xrealloc(domain->settling, domain->settling_room * sizeof *domain->settling);
+	}
+	for (size_t i = 0; i < settling->count; i++)
+		domain->settling[domain->settling_count++] = settling->ids[i];
+	domain_hold(domain);
+	txn_submit(&txn, settled, settling);
+}
+
+static struct settling *
+settling_new(struct domain *domain, size_t most)
+{
+	struct settling *settling = xcalloc(1, sizeof *settling + most * sizeof settling->ids[0]);
+
+	settling->domain = domain;
+	return settling;
+}
+
 static void
 settle(struct domain *domain, struct settling *settling)
 {
 	struct txn *txn = txn_new(domain->queue->store);
 	int64_t now = now_wall();
 
-	if (domain->settling_count + settling->count > domain->settling_room) {
-		domain->settling_room = 2 * domain->settling_room + QUEUE_WINDOW;
-		domain->settling = xrealloc(domain->settling, domain->settling_room * sizeof *domain->settling);
-	}
-	for (size_t i = 0; i < settling->count; i++) {
-		domain->settling[domain->settling_count++] = settling->ids[i];
+	for (size_t i = 0; i < settling->count; i++)
 		txn_add(txn, &(struct op){ .kind = OP_SPOOL_SETTLE, .id = settling->ids[i], .time = now, .expires = now + KEEP_MS,
 			.max_items = domain->deduplicates ? SPOOL_DURABLE : SPOOL_RECEIVED });
-	}
-	domain_hold(domain);
-	txn_submit(&txn, settled, settling);
+	submit(domain, txn, settling);
+}
+
+/* XEP-0478: what the peer would close the stream for. */
+static void
+refuse_row(struct domain *domain, const struct spool_row *row)
+{
+	struct settling *settling = settling_new(domain, 1);
+	struct txn *txn = txn_new(domain->queue->store);
+
+	settling->refused = true;
+	settling->ids[settling->count++] = row->id;
+	ends_add(txn, domain->queue, row, QUEUE_REFUSED, STANZA_POLICY_VIOLATION, "larger than the other relay takes");
+	submit(domain, txn, settling);
 }
 
 void
@@ -239,8 +287,8 @@ queue_acked(struct queue *queue, const char *name, size_t count)
 		return;
 	if (count > domain->sent_count)
 		count = domain->sent_count;
-	settling = xcalloc(1, sizeof *settling + count * sizeof settling->ids[0]);
-	settling->domain = domain;
+	domain->doubtful -= count < domain->doubtful ? count : domain->doubtful;
+	settling = settling_new(domain, count);
 	for (size_t i = 0; i < count; i++)
 		if (domain->sent[i] != 0)
 			settling->ids[settling->count++] = domain->sent[i];
@@ -277,6 +325,7 @@ pump_lost(struct domain *domain)
 	if (domain->sent_count == 0)
 		return;
 	domain->due = true;
+	domain->doubtful = domain->deduplicates ? 0 : domain->sent_count;
 	if (domain->deduplicates) {
 		domain->sent_count = 0;
 		return;

@@ -47,6 +47,8 @@ struct domain {
 	bool due;       /* there may be rows to send */
 	bool reading, blocked, deduplicates;
 	bool scheduled; /* domain_run will come */
+	size_t doubtful; /* so many more are sent one at a time: of what lost the last stream, the others are not to suffer */
+	int64_t wanted_at; /* ms, monotonic */
 	bool refusing;  /* all its rows are ending */
 	int64_t tries;
 	int64_t until; /* ms, monotonic: no try before */

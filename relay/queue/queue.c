@@ -226,6 +226,7 @@ run_resting(struct domain *domain)
 		return;
 	}
 	domain->state = WANTED;
+	domain->wanted_at = now_mono();
 	timer_set(domain->timer, WANTED_MS);
 	queue->line.wanted(queue->line.arg, domain->name);
 }
@@ -241,6 +242,8 @@ domain_run(struct domain *domain)
 		run_resting(domain);
 		break;
 	case WANTED:
+		if (now_mono() - domain->wanted_at >= WANTED_MS)
+			go_down(domain, "nobody says whether it could be reached", 0);
 		break;
 	case UP:
 		pump(domain);

@@ -6,8 +6,8 @@
  *   1. A feature adds OP_SPOOL_NEW to the transaction of its message, and queue_added() after the commit.
  *   2. The queue finds something due for a domain and no stream: line->wanted(domain), once for each try. Whoever opens streams
  *      answers each `wanted` with one queue_up() or one queue_down(), at once or within 60 s; either may come unasked too.
- *   3. From queue_up() on: line->send() for one message after the other, in order, until it says false; queue_more() when the stream
- *      takes more. At most QUEUE_WINDOW messages are sent and not yet acked.
+ *   3. From queue_up() on: line->send() for one message after the other, in order, until it says QUEUE_NOT_NOW; queue_more() when
+ *      the stream takes more. At most QUEUE_WINDOW messages are sent and not yet acked.
  *   4. The peer's acknowledgement is queue_acked(): custody has moved. Counted are messages given to send(), in order, and no
  *      other stanzas. What a lost stream leaves unacked is sent again, with the same custody ids, on the next.
  *   5. queue_down(): the queue waits (1, 2, 4, 8, 15 s, each 15 s to 5 min, doubling to conf->retry_most; +-20 %), then 2. again.
@@ -46,12 +46,17 @@ struct queue_message {
 	char custody[33];
 };
 
+enum queue_taken {
+	QUEUE_TAKEN,
+	QUEUE_NOT_NOW,   /* queue_more() will come, or queue_down() */
+	QUEUE_TOO_LARGE, /* for what the peer says that it takes (XEP-0478): the message ends, its sender is told */
+};
+
 /* Handed down by relay/peer. */
 struct queue_line {
 	void (*wanted)(void *arg, const char *domain);
-	/* stanza: ready for a stream of jabber:server, with its <custody/> and, when it is late, its <delay/>. False: not taken,
-	 * queue_more() will come (or queue_down()). */
-	bool (*send)(void *arg, const char *domain, const char *stanza, size_t len);
+	/* stanza: ready for a stream of jabber:server, with its <custody/> and, when it is late, its <delay/>. */
+	enum queue_taken (*send)(void *arg, const char *domain, const char *stanza, size_t len);
 	void *arg;
 };
 

@@ -15,6 +15,7 @@ Debian's Prosody where that makes sense: a test that asks for the standard's beh
 """
 import atexit
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -38,7 +39,7 @@ ARCHIVE = os.environ.get("LAZO_TEST_SERVER") != "prosody"   # prosody-mam has on
 HOST = "familia.example"
 PASSWORD = "correct horse"
 
-__all__ = ["SRC", "BUILD", "LONG", "SANITIZED", "PROSODY", "ARCHIVE", "HOST", "PASSWORD", "Authority", "Relay", "Skip",
+__all__ = ["SRC", "BUILD", "LONG", "SANITIZED", "PROSODY", "ARCHIVE", "HOST", "PASSWORD", "Authority", "Relay", "Skip", "nameserver",
            "main", "ours", "skip", "check", "equal", "eventually", "free_port", "scratch", "tool", "background", "stop_process"]
 
 
@@ -170,6 +171,13 @@ class Authority:
         return crt, key
 
 
+@functools.cache
+def nameserver():
+    """The name server of this test's relays: no domain has records unless the test gives it some."""
+    import names as module
+    return module.Names()
+
+
 def _value(value):
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -192,7 +200,7 @@ class Relay:
         self.wrap, self.env = list(wrap), env or {}
         self.limits = dict(self.LIMITS, **(limits or {}))
         self.server, self.server_tls = list(server), list(server_tls)   # addresses for other relays
-        self.conf = {"registration": '"closed"'} | conf
+        self.conf = {"registration": '"closed"', "resolver": [nameserver().address]} | conf
         self.users = itertools.count(1)
         self.process = None
         self.data = self.folder / "data"

@@ -118,6 +118,7 @@ struct desk {
 	int wanted, sends, room, ended, moved;
 	enum stanza_error error;
 	enum queue_end end;
+	bool refuse; /* the next, as too large */
 	char wants[64], sent[8192]; /* ids of the stanzas, each with a blank */
 	char last[1024];
 };
@@ -131,7 +132,7 @@ on_wanted(void *arg, const char *domain)
 	snprintf(desk->wants, sizeof desk->wants, "%s", domain);
 }
 
-static bool
+static enum queue_taken
 on_send(void *arg, const char *domain, const char *stanza, size_t len)
 {
 	struct desk *desk = arg;
@@ -139,14 +140,18 @@ on_send(void *arg, const char *domain, const char *stanza, size_t len)
 	size_t at = strlen(desk->sent);
 
 	(void)domain;
+	if (desk->refuse) {
+		desk->refuse = false;
+		return QUEUE_TOO_LARGE;
+	}
 	if (desk->room == 0)
-		return false;
+		return QUEUE_NOT_NOW;
 	desk->room--;
 	desk->sends++;
 	snprintf(desk->last, sizeof desk->last, "%.*s", (int)len, stanza);
 	id += strlen(" id='");
 	snprintf(desk->sent + at, sizeof desk->sent - at, "%.*s ", (int)strcspn(id, "'"), id);
-	return true;
+	return QUEUE_TAKEN;
 }
 
 static void
@@ -391,32 +396,70 @@ what_was_on_its_way_is_sent_again(void **state)
 	hold(desk, "m1");
 	hold(desk, "m2");
 	for (int n = 1; n <= 5; n++) {
-		pass(3600000);
+		pass(60000);
 		assert_int_equal(desk->wanted, n);
 		queue_up(desk->queue, "b", false);
 		pass(0);
-		assert_int_equal(desk->sends, 2 * n);
+		assert_int_equal(desk->sends, 1 + n); /* after the first loss one at a time */
 		queue_down(desk->queue, "b", QUEUE_UNREACHED, "reset");
 	}
 	pass(0);
-	assert_int_equal(rows(desk, "state = 2"), 2); /* five times in doubt */
+	assert_int_equal(rows(desk, "state = 2"), 1); /* five times in doubt; the other was not with it */
 	queue_up(desk->queue, "b", false);
 	pass(0);
-	assert_int_equal(desk->sends, 10);
+	assert_int_equal(desk->sends, 7);
+	queue_acked(desk->queue, "b", 1);
+	pass(0);
+	assert_int_equal(rows(desk, "state = 1"), 1);
+	assert_int_equal(desk->sends, 7);
 	queue_retry(desk->queue, "b");
 	pass(0);
-	assert_int_equal(desk->sends, 12);
+	assert_int_equal(desk->sends, 8);
 	queue_down(desk->queue, "b", QUEUE_UNREACHED, "reset");
 	for (int n = 1; n <= 9; n++) { /* a peer that knows them again: for ever */
 		queue_up(desk->queue, "b", true);
 		pass(0);
-		assert_int_equal(desk->sends, 12 + 2 * n);
+		assert_int_equal(desk->sends, 8 + n);
 		queue_down(desk->queue, "b", QUEUE_UNREACHED, "reset");
 	}
 	restart(desk);
 	queue_up(desk->queue, "b", true);
 	pass(0);
-	assert_int_equal(desk->sends, 32);
+	assert_int_equal(desk->sends, 18);
+}
+
+static void
+what_is_too_large_ends(void **state)
+{
+	struct desk *desk = *state;
+
+	hold(desk, "m1");
+	hold(desk, "m2");
+	pass(0);
+	desk->refuse = true;
+	queue_up(desk->queue, "b", true);
+	pass(0);
+	assert_int_equal(desk->ended, 1); /* the first; the one behind it goes */
+	assert_int_equal(desk->error, STANZA_POLICY_VIOLATION);
+	assert_int_equal(desk->sends, 1);
+	assert_int_equal(rows(desk, "1"), 1);
+	queue_acked(desk->queue, "b", 1);
+	pass(0);
+	assert_int_equal(rows(desk, "state = 1"), 1);
+}
+
+static void
+an_asking_without_answer_is_a_try(void **state)
+{
+	struct desk *desk = *state;
+
+	hold(desk, "m1");
+	pass(0);
+	assert_int_equal(desk->wanted, 1);
+	pass(119 * 1000);
+	assert_int_equal(desk->wanted, 1);
+	pass(10 * 1000);
+	assert_int_equal(desk->wanted, 2);
 }
 
 static bool ours;
@@ -705,6 +748,8 @@ main(void)
 		TEST(a_window_is_not_passed),
 		TEST(waits_longer_and_longer),
 		TEST(what_was_on_its_way_is_sent_again),
+		TEST(what_is_too_large_ends),
+		TEST(an_asking_without_answer_is_a_try),
 		TEST(a_temporary_error_stops_one_pair),
 		TEST(an_unknown_domain_that_does_not_exist),
 		TEST(the_time_is_up),

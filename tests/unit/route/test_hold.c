@@ -32,14 +32,14 @@ on_wanted(void *arg, const char *domain)
 	line.wanted++;
 }
 
-static bool
+static enum queue_taken
 on_send(void *arg, const char *domain, const char *stanza, size_t len)
 {
 	(void)arg;
 	(void)domain;
 	line.sent++;
 	snprintf(line.last, sizeof line.last, "%.*s", (int)len, stanza);
-	return true;
+	return QUEUE_TAKEN;
 }
 
 static struct queue *
