@@ -84,13 +84,14 @@ make_resource(struct sasl *sasl)
 	return arena_printf(sasl->arena, "%s/%s", jid.resource, id);
 }
 
-/* What is to begin together with the session. */
+/* What is to begin together with the session; no more of it once one of them has ended the stream. */
 static void
 enable_all(struct sasl *sasl)
 {
 	struct stream *stream = sasl->stream;
 
-	for (const struct xml *at = xml_first(sasl->want.bind); at != NULL; at = xml_next(at, NULL, NULL)) {
+	for (const struct xml *at = xml_first(sasl->want.bind); at != NULL && stream->state < STATE_CLOSING;
+	     at = xml_next(at, NULL, NULL)) {
 		if (!xml_is(at, "enable", NS_SM))
 			stream->host->owner->inline_ask(stream->session, at);
 		else if (stream->smacks == NULL)

@@ -562,6 +562,49 @@ test_freed_inside_its_callback(void **state)
 	free(much);
 }
 
+static int told;
+
+static void
+count_calls(void *arg, enum io_event event, const char *bytes, size_t len)
+{
+	(void)arg;
+	(void)event;
+	(void)bytes;
+	(void)len;
+	told++;
+	loop_stop(loop);
+}
+
+/* Whoever writes to a peer that has reset the connection, much or little, and then ends it, hears of it later: never while it writes. */
+static void
+test_no_callback_inside_a_call(void **state)
+{
+	char *much = xcalloc(1, 8 << 20);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct io *io;
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+		told = 0;
+		io = io_new(loop, pair[1], count_calls, NULL);
+		assert_int_equal(write(pair[0], "x", 1), 1);
+		close(pair[0]); /* writing there is EPIPE from now on */
+		io_write(io, much, i == 0 ? 1 : 8 << 20);
+		io_write(io, much, 1);
+		io_pause(io, true);
+		io_pause(io, false);
+		io_shutdown(io);
+		io_write(io, much, 1);
+		assert_int_equal(told, 0);
+		loop_run(loop);
+		assert_in_range(told, 1, 2);
+		io_free(&io);
+	}
+	free(much);
+}
+
 static void
 test_pause(void **state)
 {
@@ -809,6 +852,7 @@ main(void)
 		cmocka_unit_test(test_bytes_after_starttls),
 		cmocka_unit_test(test_garbage_instead_of_tls),
 		cmocka_unit_test(test_freed_inside_its_callback),
+		cmocka_unit_test(test_no_callback_inside_a_call),
 		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_listener_limit),
 		cmocka_unit_test(test_listener_backs_off),
