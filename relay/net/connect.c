@@ -102,7 +102,8 @@ on_poll(uv_poll_t *handle, int status, int events)
 	(void)events;
 	if (race == NULL)
 		return;
-	if (status < 0 || getsockopt(attempt->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
+	/* libuv says EBADF of every error: what it is, the socket knows */
+	if (getsockopt(attempt->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0 || status < 0) {
 		race->why = strerror(error != 0 ? error : EIO);
 		close(attempt_end(race, index));
 		timer_set(race->timer, 0); /* the next one's turn */

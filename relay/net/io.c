@@ -311,6 +311,18 @@ read_turn(void *arg)
 	look_for_more(io);
 }
 
+/* libuv says EBADF of every error: what it is, the socket knows. */
+static const char *
+socket_reason(const struct io *io)
+{
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	if (getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error == 0)
+		return "connection lost";
+	return strerror(error);
+}
+
 /* Watched although paused, for nothing else. */
 static bool
 is_only_kept(const struct io *io)
@@ -331,7 +343,7 @@ on_poll(uv_poll_t *handle, int status, int events)
 		return;
 	}
 	if (status < 0) {
-		fail(io, uv_strerror(status));
+		fail(io, socket_reason(io));
 		return;
 	}
 	if (io->phase == PHASE_HANDSHAKE) {

@@ -2,9 +2,10 @@
  * net/resolver.h -- where another relay is: SRV records and addresses over libunbound, asynchronous.
  *
  * _xmpps-server and _xmpp-server are mixed by priority and weight (RFC 6120 3.2.1, RFC 2782, XEP-0368 section 3); a target "." takes
- * its kind away; without any record the domain itself is asked for, port 5269. Both families of a target, by turns. At most
- * 16 targets and ENDPOINTS_MOST addresses are looked at (attack F9). Made at first need, and anew after a failure, so that
- * a machine whose network comes and goes is not held to what it learned while it was away.
+ * its kind away; without any record for STARTTLS the domain itself is asked for, port 5269. Both families of a target, by turns. At
+ * most 16 targets and ENDPOINTS_MOST addresses are looked at (attack F9). Each of the two rounds of questions lasts 15 s at most, and
+ * 2 s behind the first useful answer. Made at first need, and anew after a failure, so that a machine whose network comes and
+ * goes is not held to what it learned while it was away.
  * Nothing here is trusted: the other's certificate is checked against the domain whatever address was found.
  */
 #ifndef RELAY_NET_RESOLVER_H
