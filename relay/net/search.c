@@ -238,6 +238,7 @@ static enum resolver_result
 none(const struct search *search)
 {
 	enum resolver_result result = RESOLVER_NO_SERVICE;
+	bool itself = search->target_count == 1 && strcmp(search->targets[0].host, search->host) == 0;
 
 	if (search->nobody)
 		return RESOLVER_NO_SERVICE;
@@ -246,7 +247,7 @@ none(const struct search *search)
 
 		if (!says_no(question))
 			return RESOLVER_FAILED;
-		if (question->no_name || question->result->nxdomain)
+		if (itself && (question->no_name || question->result->nxdomain))
 			result = RESOLVER_NO_DOMAIN;
 	}
 	return search->question_count > 0 ? result : RESOLVER_FAILED;
