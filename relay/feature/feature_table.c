@@ -36,7 +36,9 @@ const struct feature *const feature_table[] = {
 	&feature_subscription,
 	&feature_time,
 	&feature_vcard,
+	&feature_unsent,
 	&feature_version,
 	&feature_words,
+	&feature_ask, /* behind all who ask */
 	NULL,
 };

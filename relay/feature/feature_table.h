@@ -7,6 +7,7 @@
 #include "relay/route/feature.h"
 
 extern const struct feature feature_archive;
+extern const struct feature feature_ask;
 extern const struct feature feature_avatar;
 extern const struct feature feature_blocking;
 extern const struct feature feature_bookmarks;
@@ -33,6 +34,7 @@ extern const struct feature feature_services;
 extern const struct feature feature_smacks;
 extern const struct feature feature_subscription;
 extern const struct feature feature_time;
+extern const struct feature feature_unsent;
 extern const struct feature feature_vcard;
 extern const struct feature feature_version;
 extern const struct feature feature_words;

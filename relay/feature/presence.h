@@ -13,6 +13,8 @@ struct xml;
  * available resource of the account, or sees them go. */
 void presence_show_after(struct event *event, struct account *account, const char *contact);
 void presence_hide_after(struct event *event, struct account *account, const char *contact);
+/* The same at once, in after-functions. */
+void presence_show_now(struct account *account, struct arena *arena, const char *contact);
 /* Each available resource's last presence once more to all who may see it; in after-functions. */
 void presence_say_again(struct account *account, struct arena *arena);
 /* The account's available resources see the contact's present presence, where it may be seen; in after-functions. */

@@ -22,6 +22,7 @@
 #include "proto/xml.h"
 #include "relay/feature/feature_table.h"
 #include "relay/feature/presence.h"
+#include "relay/feature/unsent.h"
 #include "relay/route/account.h"
 #include "relay/route/event.h"
 #include "relay/route/router.h"
@@ -216,6 +217,24 @@ tell_contact(struct event *event, const char *contact, const char *type)
 			 stanza_new(event->arena, "presence", event->target->jid, contact, type, NULL));
 }
 
+/* What is left of it: nothing, but for what its relay has to hear of. */
+static void
+take_out(struct event *event, const char *contact, unsigned flags)
+{
+	struct roster_row row = { .contact = contact, .flags = flags & UNSENT_FLAGS };
+
+	if (flags & (ROSTER_TO | ROSTER_PENDING_OUT))
+		row.flags |= ROSTER_ASK_UNSENT;
+	if (flags & (ROSTER_FROM | ROSTER_PENDING_IN))
+		row.flags |= ROSTER_GRANT_UNSENT;
+	if (row.flags == 0 || !unsent_is_far(event, contact)) {
+		account_roster_del(event->target, event, contact);
+		return;
+	}
+	account_roster_set(event->target, event, &row);
+	unsent_after(event, event->target, contact);
+}
+
 /* RFC 6121 2.5: removing ends both subscriptions, and a request that waits is refused. */
 static enum verdict
 proceed_remove(struct event *event, const char *contact)
@@ -225,7 +244,7 @@ proceed_remove(struct event *event, const char *contact)
 
 	if ((flags & ROSTER_VISIBLE) == 0)
 		return event_reject(event, STANZA_ITEM_NOT_FOUND, NULL);
-	account_roster_del(event->target, event, contact);
+	take_out(event, contact, flags);
 	event_reply_result(event);
 	roster_push(event, event->target, contact);
 	if (flags & ROSTER_FROM)

@@ -25,6 +25,7 @@
 #include "relay/feature/presence.h"
 #include "relay/feature/roster.h"
 #include "relay/feature/subscription_table.h"
+#include "relay/feature/unsent.h"
 #include "relay/route/account.h"
 #include "relay/route/event.h"
 #include "relay/route/router.h"
@@ -32,6 +33,7 @@
 
 enum {
 	STATE_FLAGS = ROSTER_TO | ROSTER_FROM | ROSTER_PENDING_OUT | ROSTER_PENDING_IN | ROSTER_APPROVED,
+	UNSEEN_FLAGS = ROSTER_PENDING_IN | UNSENT_FLAGS, /* no client is told of these */
 	REQUEST_MOST = 4096, /* bytes of a request kept with its words */
 };
 
@@ -82,20 +84,33 @@ state_of(unsigned flags)
 	return S_NONE; /* no such state is ever written; a roster from elsewhere starts anew */
 }
 
-/* Write the item's next state. `request`: the stanza to keep with PENDING_IN, NULL: what is there stays
+/* What a contact elsewhere has to hear of, in the end (unsent.h). */
+static unsigned
+unsent_by(const struct event *event, const char *contact, int type)
+{
+	if (!unsent_is_far(event, contact))
+		return 0;
+	return type == T_SUBSCRIBE || type == T_UNSUBSCRIBE ? ROSTER_ASK_UNSENT : ROSTER_GRANT_UNSENT;
+}
+
+/* Write the item's next state. `unsent`: what its relay must hear of; `request`: the stanza to keep with PENDING_IN, NULL: what is there stays
  * while it is pending. */
 static void
-change(struct event *event, struct account *account, const char *contact, enum subscription_state next,
+change(struct event *event, struct account *account, const char *contact, enum subscription_state next, unsigned unsent,
        const char *request)
 {
 	const struct roster_item *item = account_roster_find(account, contact);
 	unsigned before = item == NULL ? 0 : item->flags;
-	unsigned after = flags_of[next] | (before & ROSTER_VISIBLE);
+	unsigned after = flags_of[next] | (before & (ROSTER_VISIBLE | UNSENT_FLAGS)) | unsent;
 	struct roster_row row = { .contact = contact };
 
 	/* An approved, asked or seen contact is part of the roster proper; a stranger's request is not. */
 	if ((after & (ROSTER_TO | ROSTER_FROM | ROSTER_PENDING_OUT | ROSTER_APPROVED)) != 0)
 		after |= ROSTER_VISIBLE;
+	if ((after & ROSTER_PENDING_IN) != 0) /* they have asked anew: nothing that we said before matters */
+		after &= ~(unsigned)ROSTER_GRANT_UNSENT;
+	if (unsent != 0)
+		unsent_after(event, account, contact);
 	if (after == before)
 		return;
 	row.flags = after;
@@ -104,7 +119,7 @@ change(struct event *event, struct account *account, const char *contact, enum s
 	row.request = (after & ROSTER_PENDING_IN) == 0 ? NULL : request != NULL ? request : item->request;
 	account_roster_set(account, event, &row);
 	if (((before | after) & ROSTER_VISIBLE) != 0 &&
-	    (before & ~(unsigned)ROSTER_PENDING_IN) != (after & ~(unsigned)ROSTER_PENDING_IN))
+	    (before & ~(unsigned)UNSEEN_FLAGS) != (after & ~(unsigned)UNSEEN_FLAGS))
 		roster_push(event, account, contact);
 }
 
@@ -138,7 +153,8 @@ on_send(struct event *event, void *state)
 	if (item == NULL && account_roster_count(event->sender) >= ROSTER_ITEMS_MOST)
 		return event_reject(event, STANZA_RESOURCE_CONSTRAINT, "the contact list is full");
 	cell = subscription_cells[WAY_OUT][type][state_of(before)];
-	change(event, event->sender, contact, cell.next, NULL);
+	change(event, event->sender, contact, cell.next,
+	       cell.action == ACTION_PASS_ON ? unsent_by(event, contact, type) : 0, NULL);
 	if ((before & ROSTER_FROM) == 0 && (flags_of[cell.next] & ROSTER_FROM) != 0)
 		presence_show_after(event, event->sender, contact);
 	if ((before & ROSTER_FROM) != 0 && (flags_of[cell.next] & ROSTER_FROM) == 0)
@@ -173,7 +189,7 @@ has_room_for_stranger(const struct account *account)
 	if (account_roster_count(account) < ROSTER_REQUESTS_MOST)
 		return true;
 	for (size_t i = 0; i < account_roster_count(account); i++)
-		strangers += (account_roster_at(account, i)->flags & ROSTER_VISIBLE) == 0;
+		strangers += (account_roster_at(account, i)->flags & (ROSTER_VISIBLE | ROSTER_PENDING_IN)) == ROSTER_PENDING_IN;
 	return strangers < ROSTER_REQUESTS_MOST;
 }
 
@@ -220,7 +236,8 @@ on_presence(struct event *event, void *state)
 			return HANDLED;
 		request = request_text(event);
 	}
-	change(event, event->target, contact, cell.next, request);
+	change(event, event->target, contact, cell.next,
+	       cell.action == ACTION_AUTO ? unsent_by(event, contact, T_SUBSCRIBED) : 0, request);
 	if (cell.action == ACTION_PASS_ON)
 		event_after(event, deliver, NULL);
 	if (cell.action == ACTION_AUTO) {

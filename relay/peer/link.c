@@ -88,6 +88,7 @@ struct link {
 	bool mute;    /* it does not answer pings */
 	bool parting; /* our end of the stream is sent, theirs not here */
 	bool starved; /* the queue waits for room */
+	bool missed;  /* something that was to be sent was not, or nobody knows */
 	struct log log;
 };
 
@@ -102,6 +103,7 @@ answer(struct link *link, const struct xml *stub, enum stanza_error error, const
 	struct arena *arena = arena_new();
 	const struct xml *reply = stub == NULL ? NULL : stanza_error(arena, stub, error, why, false);
 
+	link->missed = true;
 	if (reply != NULL)
 		router_send(link->peers->router, reply);
 	arena_free(&arena);
@@ -347,6 +349,16 @@ feed_queue(struct link *link)
 	queue_more(router_queue(link->peers->router), link->domain);
 }
 
+/* It is there: whoever keeps no messages but a state says it again. */
+static void
+meet(struct link *link)
+{
+	bool missed = link->missed;
+
+	link->missed = false;
+	router_peer_up(link->peers->router, link->domain, missed);
+}
+
 static void
 ready(struct link *link)
 {
@@ -367,6 +379,7 @@ ready(struct link *link)
 	}
 	arm(link);
 	queue_up(router_queue(link->peers->router), link->domain, link->managed && link->custody);
+	meet(link);
 }
 
 /* ---- opening ---- */
@@ -732,6 +745,7 @@ on_closed(void *arg, const char *why)
 
 	if (link->state == READY) {
 		log_info(&link->log, "gone: %s", why);
+		link->missed = true;
 		drop(link);
 		queue_down(router_queue(peers->router), link->domain, QUEUE_UNREACHED, why);
 		if (link->held != NULL)
@@ -834,6 +848,8 @@ link_seen(struct link *link)
 {
 	link->mute = false;
 	link->not_before = link->pause = 0;
+	if (link->state == IDLE)
+		meet(link);
 }
 
 bool

@@ -131,6 +131,8 @@ peers_seen(struct peers *peers, const char *domain)
 
 	if (link != NULL)
 		link_seen(link);
+	else
+		router_peer_up(peers->router, domain, false);
 	queue_seen(router_queue(peers->router), domain);
 }
 

@@ -178,7 +178,7 @@ decide_iq(struct event *event)
 		return iq_handle(event);
 	if (event->origin != NULL && (event->scope == TO_SELF || event->scope == TO_HOST))
 		return router_run_hooks(event, POINT_ANSWER);
-	return HANDLED;
+	return event->origin == NULL ? router_run_hooks(event, POINT_ANSWER_FAR) : HANDLED;
 }
 
 /* ---- message, presence ---- */

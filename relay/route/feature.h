@@ -60,6 +60,7 @@ enum hook_point {
 	/* An iq result or error of a local session to the host or its own bare JID: answers what the relay asked it. The asker
 	 * compares id and session and returns HANDLED; what nobody asked for goes no further (RFC 6120 8.2.3). */
 	POINT_ANSWER,
+	POINT_ANSWER_FAR, /* the same to the host or a bare JID, when no local session sent it: from elsewhere, or our own word */
 	/* Of a session (event->origin). The first two come in the after-phase of its presence:
 	 * event_send, event_after and router_send work, event_add does not (there is no transaction any
 	 * more). stanza: the presence. */
@@ -110,6 +111,8 @@ struct feature {
 	/* Something about an account changed and is committed: a contact's subscription (contact bare JID
 	 * text, flags before and after). */
 	void (*roster_changed)(void *state, struct account *account, const char *contact, unsigned before, unsigned after);
+	/* A stream with the relay of that domain has begun; missed: what was sent to it before may not have come. */
+	void (*peer_up)(void *state, const char *domain, bool missed);
 };
 
 extern const struct feature *const feature_table[]; /* relay/feature/feature_table.c; NULL-terminated */

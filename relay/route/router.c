@@ -154,6 +154,14 @@ router_tell_roster(struct account *account, const char *contact, unsigned before
 							    after);
 }
 
+void
+router_peer_up(struct router *router, const char *domain, bool missed)
+{
+	for (size_t i = 0; i < router->feature_count; i++)
+		if (router->features[i]->peer_up != NULL)
+			router->features[i]->peer_up(router->states[i], domain, missed);
+}
+
 /* ---- back-pressure (design 3.1): at most 8 MiB uncommitted ---- */
 
 /* All sessions, each with a reference: what is done to one may end others. */

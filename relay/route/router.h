@@ -67,6 +67,9 @@ enum verdict router_run_hooks(struct event *event, enum hook_point point);
  * may speak. The arena becomes the event's. The slot is handled when all is durable. Answers go out as any stanza to
  * another domain. */
 void router_receive(struct router *router, struct slot *slot, struct arena *arena, struct xml *stanza);
+/* The transport has a new stream with the relay of that domain (canonical); missed: of what it was given to send there (presence is
+ * given up in silence) something may be lost. */
+void router_peer_up(struct router *router, const char *domain, bool missed);
 /* Call the transport's `room` when the store has room again. */
 void router_wait_for_room(struct router *router);
 

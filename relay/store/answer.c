@@ -430,6 +430,27 @@ tell_reports(struct question *q)
 	q->fn.reports(q->arg, q->failed, q->rows.items, q->rows.count);
 }
 
+static enum db_result
+answer_unsent(struct db *db, struct question *q)
+{
+	struct stmt *stmt = db_ask(db, SQL_READ_UNSENT, v_int((int64_t)q->limit));
+	enum db_result result;
+
+	while ((result = db_next(db, stmt)) == DB_ROW) {
+		struct contact_row *row = rows_add(&q->rows, sizeof *row);
+		row->node = keep_text(q, stmt, 0);
+		row->contact = keep_text(q, stmt, 1);
+	}
+	return result;
+}
+
+static void
+tell_unsent(struct question *q)
+{
+	q->fn.contacts(q->arg, q->failed, q->rows.items, q->rows.count);
+}
+
+const struct question_kind ask_unsent = { answer_unsent, tell_unsent };
 const struct question_kind ask_account = { answer_account, tell_account };
 const struct question_kind ask_keys = { answer_keys_alone, tell_keys };
 const struct question_kind ask_pending = { answer_pending, tell_messages };

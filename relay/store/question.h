@@ -30,6 +30,7 @@ union question_fn {
 	read_accounts_fn *accounts;
 	read_invites_fn *invites;
 	read_reports_fn *reports;
+	read_contacts_fn *contacts;
 	read_count_fn *count;
 	read_waiting_fn *waiting;
 	read_archive_fn *archive;
@@ -105,5 +106,6 @@ extern const struct question_kind ask_accounts;
 extern const struct question_kind ask_invites;
 extern const struct question_kind ask_reports;
 extern const struct question_kind ask_tokens;
+extern const struct question_kind ask_unsent;
 
 #endif

@@ -170,6 +170,15 @@ read_invites(struct store *store, read_invites_fn *fn, void *arg)
 }
 
 void
+read_unsent(struct store *store, size_t limit, read_contacts_fn *fn, void *arg)
+{
+	struct question *q = question_new(&ask_unsent, (union question_fn){ .contacts = fn }, arg, NULL, NULL);
+
+	q->limit = limit;
+	question_ask(store, q);
+}
+
+void
 read_reports(struct store *store, read_reports_fn *fn, void *arg)
 {
 	question_ask(store, question_new(&ask_reports, (union question_fn){ .reports = fn }, arg, NULL, NULL));

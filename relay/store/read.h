@@ -62,6 +62,10 @@ struct report_row { /* OP_REPORT */
 	const char *words, *messages; /* NULL: none */
 };
 
+struct contact_row {
+	const char *node, *contact; /* of whose roster; bare JID text */
+};
+
 /* failed: the database could not answer (logged); the rest is then empty. */
 typedef void read_account_fn(void *arg, bool failed, const struct account_view *view);
 typedef void read_keys_fn(void *arg, bool failed, bool exists, const struct scram_keys *keys);
@@ -70,6 +74,7 @@ typedef void read_items_fn(void *arg, bool failed, const struct item_row *rows, 
 typedef void read_accounts_fn(void *arg, bool failed, const struct account_row *rows, size_t count);
 typedef void read_invites_fn(void *arg, bool failed, const struct invite_row *rows, size_t count);
 typedef void read_reports_fn(void *arg, bool failed, const struct report_row *rows, size_t count);
+typedef void read_contacts_fn(void *arg, bool failed, const struct contact_row *rows, size_t count);
 typedef void read_count_fn(void *arg, bool failed, int64_t count, int64_t bytes);
 
 void read_account(struct store *store, const char *node, read_account_fn *fn, void *arg);
@@ -99,6 +104,8 @@ void read_last_items(struct store *store, const char *node, const char *const *p
 void read_accounts(struct store *store, read_accounts_fn *fn, void *arg);
 void read_invite(struct store *store, const char *token, read_invites_fn *fn, void *arg); /* 0 or 1 row */
 void read_invites(struct store *store, read_invites_fn *fn, void *arg);
+/* Roster rows with something unsent (ROSTER_ASK_UNSENT, ROSTER_GRANT_UNSENT), at most limit. */
+void read_unsent(struct store *store, size_t limit, read_contacts_fn *fn, void *arg);
 void read_reports(struct store *store, read_reports_fn *fn, void *arg); /* oldest first */
 
 #endif

@@ -179,7 +179,14 @@ static const char tenth[] =
     "CREATE INDEX report_account ON report (account);"
     "PRAGMA user_version = 10;";
 
-static const char *const steps[] = { first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth };
+/* roster: contacts elsewhere whose relay does not know yet how things are (enum roster_flag). The column meant for that was never
+   written to. */
+static const char eleventh[] =
+    "CREATE INDEX roster_unsent ON roster (flags) WHERE flags >= 64;"
+    "ALTER TABLE roster DROP COLUMN unsent;"
+    "PRAGMA user_version = 11;";
+
+static const char *const steps[] = { first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh };
 
 int64_t
 schema_version(void)

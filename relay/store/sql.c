@@ -269,6 +269,8 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_READ_ROSTER] =
 	    "SELECT j.text, r.flags, r.name, r.groups, r.request FROM roster r JOIN jid j ON j.id = r.contact"
 	    " WHERE r.account = ?1",
+	[SQL_READ_UNSENT] = "SELECT a.node, j.text FROM roster r JOIN account a ON a.id = r.account JOIN jid j ON j.id = r.contact"
+			    " WHERE r.flags >= 64 AND a.node IS NOT NULL LIMIT ?1",
 	[SQL_READ_BLOCKS] = "SELECT jid FROM block WHERE account = ?1 ORDER BY jid",
 	[SQL_READ_REPORTS] = "SELECT id, time, account, jid, reason, words, messages FROM report ORDER BY id",
 	[SQL_READ_NODES] = "SELECT name, config FROM node WHERE account = ?1 ORDER BY id",

@@ -111,6 +111,9 @@ enum roster_flag {
 	ROSTER_PENDING_IN = 8,  /* they asked; item may not be in the visible roster */
 	ROSTER_APPROVED = 16,   /* pre-approval */
 	ROSTER_VISIBLE = 32,    /* part of the roster proper (not only a pending-in request) */
+	/* Of a contact of another relay, which does not know yet (feature/unsent.h): */
+	ROSTER_ASK_UNSENT = 64,    /* whether we want to see them */
+	ROSTER_GRANT_UNSENT = 128, /* whether they may see us */
 };
 
 struct roster_row {
