@@ -14,7 +14,8 @@
  * KiB. So a parser lives only while there is something to parse: it is thrown away when what was read ends
  * between two first-level elements, and also between two of them when it has read much (RENEW_BYTES) or grown
  * (RENEW_TAG). The next bytes are read by a new one that is first shown the stream header again (3 us), which
- * is why the header is kept and has a limit of its own.
+ * is why the header is kept and has a limit of its own. A few streams, those that spoke last, may keep theirs
+ * (xmlin_keep): a login is seven elements in seven reads.
  *
  * DIAGNOSTICS: not-well-formed, restricted-xml, policy-violation, unsupported-encoding, invalid-xml (XML
  * version other than 1.0), bad-format (text between stanzas). Spec: RFC 6120 4.9.3, 11; XML 1.0; Namespaces
@@ -63,6 +64,12 @@ const struct xmlin_limits xmlin_limits_stored = {
 	.namespaces = 80,
 };
 
+/* A row of streams with parsers at rest or, since then, in use; the next to come takes the place of the oldest. */
+struct xmlin_kept {
+	size_t most, next;
+	struct xmlin *in[];
+};
+
 struct xmlin {
 	const struct xmlin_owner *owner;
 	void *arg;
@@ -90,6 +97,8 @@ struct xmlin {
 	bool feeding;
 	size_t unread;
 	enum stream_error error;
+	struct xmlin_kept *kept; /* NULL: a parser is never kept */
+	struct xmlin **place;    /* in `kept`; NULL: none */
 };
 
 static void
@@ -363,8 +372,17 @@ error_of(enum XML_Error code)
 /* ---- feeding ---- */
 
 static void
+leave_place(struct xmlin *in)
+{
+	if (in->place != NULL)
+		*in->place = NULL;
+	in->place = NULL;
+}
+
+static void
 parser_free(struct xmlin *in)
 {
+	leave_place(in);
 	if (in->parser != NULL)
 		XML_ParserFree(in->parser);
 	in->parser = NULL;
@@ -517,6 +535,28 @@ at_boundary(const struct xmlin *in)
 	return in->parser == NULL ? in->depth == 1 : (in->depth == 1 && !in->standalone && in->pending == 0);
 }
 
+/* The parser rests: keep it where there is room for some, else free it. */
+static void
+parser_rest(struct xmlin *in)
+{
+	if (in->kept == NULL) {
+		parser_free(in);
+		return;
+	}
+	if (in->place != NULL)
+		return;
+	in->place = &in->kept->in[in->kept->next];
+	in->kept->next = (in->kept->next + 1) % in->kept->most;
+	struct xmlin *before = *in->place;
+
+	*in->place = in;
+	if (before == NULL)
+		return;
+	before->place = NULL;
+	if (at_boundary(before)) /* else it is in use and rests later */
+		parser_free(before);
+}
+
 /* White space between stanzas (keepalives) needs no parser. */
 static size_t
 skip_space(const struct xmlin *in, const char *bytes, size_t len)
@@ -589,6 +629,32 @@ xmlin_new(const struct xmlin_owner *owner, void *arg, const struct xmlin_limits 
 	return in;
 }
 
+struct xmlin_kept *
+xmlin_kept_new(size_t most)
+{
+	struct xmlin_kept *kept = xcalloc(1, sizeof(*kept) + most * sizeof(kept->in[0]));
+
+	assert(most > 0);
+	kept->most = most;
+	return kept;
+}
+
+void
+xmlin_kept_free(struct xmlin_kept **kept)
+{
+	for (size_t i = 0; *kept != NULL && i < (*kept)->most; i++)
+		assert((*kept)->in[i] == NULL);
+	free(*kept);
+	*kept = NULL;
+}
+
+void
+xmlin_keep(struct xmlin *in, struct xmlin_kept *kept)
+{
+	assert(in->parser == NULL);
+	in->kept = kept;
+}
+
 static void
 clear(struct xmlin *in)
 {
@@ -633,8 +699,10 @@ xmlin_feed(struct xmlin *in, const char *bytes, size_t len)
 	}
 	in->unread = len;
 	in->feeding = false;
-	if (in->error != STREAM_OK || in->stopped || in->renew || at_boundary(in))
+	if (in->error != STREAM_OK || in->stopped || in->renew)
 		parser_free(in);
+	else if (in->parser != NULL && at_boundary(in))
+		parser_rest(in);
 	return in->error;
 }
 

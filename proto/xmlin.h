@@ -7,7 +7,8 @@
  * own. A prefixed attribute whose local name is a core one (from, to, id, type, by, stamp, jid, rid, sid) is removed: readers
  * that drop prefixes would take it for the real one (attack R1).
  * A tree that xmlout would write in more than 2 * bytes + 1 KiB (long namespaces used by prefix) is refused.
- * A stream on which nothing is half read holds less than 1 KiB. A stream header of more than 4 KiB is refused.
+ * A stream on which nothing is half read holds less than 1 KiB, unless its parser is kept (xmlin_keep). A stream header of
+ * more than 4 KiB is refused.
  * Never calls back after an error, never frees itself inside a callback: the owner may call xmlin_stop() there.
  */
 #ifndef PROTO_XMLIN_H
@@ -20,6 +21,7 @@
 struct arena;
 struct xml;
 struct xmlin;
+struct xmlin_kept;
 
 struct xmlin_limits {
 	size_t bytes;        /* of one first-level element or of the stream header, as they came over the wire */
@@ -44,6 +46,12 @@ struct xmlin_owner {
 
 struct xmlin *xmlin_new(const struct xmlin_owner *owner, void *arg, const struct xmlin_limits *limits);
 void xmlin_free(struct xmlin **in); /* never from inside a callback */
+
+/* Parsers that the streams which spoke last keep between elements, `most` of them in all: a new one costs more than most stanzas.
+ * Freed after the streams. Each is its stream's own: nothing passes from one to another. */
+struct xmlin_kept *xmlin_kept_new(size_t most);
+void xmlin_kept_free(struct xmlin_kept **kept);
+void xmlin_keep(struct xmlin *in, struct xmlin_kept *kept); /* before anything is fed */
 
 /* A new limit on bytes (after authentication) applies from the next stanza on; trees may then swell. */
 void xmlin_set_bytes(struct xmlin *in, size_t bytes);

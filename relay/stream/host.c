@@ -13,6 +13,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include "proto/mem.h"
+#include "proto/xmlin.h"
 #include "relay/net/loop.h"
 #include "relay/store/store.h"
 #include "relay/stream/limit.h"
@@ -22,6 +23,7 @@ enum {
 	PBKDF2_AT_A_TIME = 2,
 	STOP_HANDLE = 2000, /* ms for what was sent to be handled */
 	STOP_CLOSE = 1000,  /* ms for the others' goodbye */
+	PARSERS_KEPT = 32, /* 12 KiB each */
 	TRIM_AFTER = 50,    /* connections gone */
 	TRIM_WAIT = 1000,   /* ms */
 };
@@ -44,6 +46,7 @@ stream_host_init(struct stream_host *host)
 	shared->pool = pool_new(host->loop, PBKDF2_AT_A_TIME);
 	store_secret(host->store, "sasl fake salt", shared->secret);
 	store_secret(host->store, "bind2 resource", shared->resources);
+	shared->parsers = xmlin_kept_new(PARSERS_KEPT);
 	shared->trim = timer_new(host->loop, trim, shared);
 	host->limiter = shared;
 	host->streams = NULL;
@@ -86,6 +89,7 @@ stream_host_free(struct stream_host *host)
 	timer_free(&shared->timer);
 	timer_free(&shared->trim);
 	buf_free(&shared->out);
+	xmlin_kept_free(&shared->parsers);
 	cleanse(shared, sizeof *shared);
 	free(shared);
 }

@@ -174,6 +174,7 @@ reading_begin(struct stream *stream)
 		limits.swell = SWELL_BEFORE;
 	xmlin_free(&stream->in);
 	stream->in = xmlin_new(&xmlin_owner, stream, &limits);
+	xmlin_keep(stream->in, stream_shared(stream->host)->parsers);
 	stream->header_sent = false;
 }
 

@@ -183,6 +183,7 @@ struct stream_shared {
 	struct limiter *limiter;
 	struct pool *pool;
 	struct buf out;    /* where stanzas are written out */
+	struct xmlin_kept *parsers;
 	uint8_t secret[32]; /* of fake salts */
 	uint8_t resources[32]; /* secret of made ones (XEP-0386) */
 	struct timer *timer, *trim;

@@ -842,6 +842,60 @@ test_memory(void **state)
 	buf_free(&bytes);
 }
 
+/* Parsers are kept for two of three streams that speak in turn: each hears its own, whatever is cut where. */
+static void
+test_kept(void **state)
+{
+	enum { STREAMS = 3 };
+	static const char bytes[] = HEADER "<a><b c='d'/>text</a> <e xmlns='f'/>\r\n<message><body>&amp;</body></message><g/>";
+	static const char want[] = "<a><b c='d'/>text</a>\n<e xmlns='f'/>\n<message><body>&amp;</body></message>\n<g/>\n";
+	struct seen seen[STREAMS];
+
+	(void)state;
+	for (size_t step = 1; step <= sizeof(bytes); step++) {
+		struct xmlin_kept *kept = xmlin_kept_new(2);
+
+		for (unsigned i = 0; i < STREAMS; i++) {
+			seen_start(&seen[i], NULL);
+			xmlin_keep(seen[i].in, kept);
+		}
+		for (size_t at = 0; at < sizeof(bytes) - 1; at += step) {
+			size_t left = sizeof(bytes) - 1 - at;
+
+			for (unsigned i = 0; i < STREAMS; i++)
+				assert_int_equal(feed_in(&seen[i], bytes + at, left < step ? left : step, step + i), STREAM_OK);
+		}
+		for (unsigned i = 0; i < STREAMS; i++) {
+			assert_string_equal(seen[i].stanzas.data, want);
+			assert_false(xmlin_mid_stanza(seen[i].in));
+			seen_end(&seen[i]);
+		}
+		xmlin_kept_free(&kept);
+		assert_null(kept);
+	}
+}
+
+/* As many are kept as was said, and no more. */
+static void
+test_kept_memory(void **state)
+{
+	enum { STREAMS = 100, KEPT = 4, PARSER = 32 * 1024 };
+	struct xmlin_kept *kept = xmlin_kept_new(KEPT);
+	struct seen seen[STREAMS];
+	size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+
+	(void)state;
+	for (unsigned i = 0; i < STREAMS; i++) {
+		seen_start(&seen[i], NULL);
+		xmlin_keep(seen[i].in, kept);
+		assert_int_equal(feed_in(&seen[i], HEADER "<a/>", sizeof(HEADER "<a/>") - 1, 1000), STREAM_OK);
+	}
+	assert_true(mallinfo2().uordblks + mallinfo2().hblkhd - before < STREAMS * 1024 + KEPT * PARSER);
+	for (unsigned i = 0; i < STREAMS; i++)
+		seen_end(&seen[i]);
+	xmlin_kept_free(&kept);
+}
+
 struct single {
 	const char *bytes;
 	enum stream_error error;
@@ -946,6 +1000,8 @@ main(void)
 		cmocka_unit_test(test_long_header),
 		cmocka_unit_test(test_linear),
 		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_kept_memory),
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_parse_limits),
 	};
