@@ -11,13 +11,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 
 static void
 need(bool done, const char *what)
@@ -54,13 +55,40 @@ digest(enum digest kind, const void *bytes, size_t len, uint8_t *out)
 	need(EVP_Digest(bytes, len, out, NULL, md_of(kind), NULL) == 1, "compute a hash");
 }
 
+static struct {
+	pthread_once_t once;
+	EVP_MAC_CTX *of[DIGEST_SHA512 + 1];
+} hmac = { .once = PTHREAD_ONCE_INIT };
+
+/* Looked up by name once: doing so for each MAC takes longer than the MAC. Kept as long as the process. */
+static void
+hmac_look_up(void)
+{
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+
+	need(mac != NULL, "find HMAC");
+	for (enum digest kind = DIGEST_SHA1; kind <= DIGEST_SHA512; kind++) {
+		char name[16];
+		snprintf(name, sizeof name, "%s", EVP_MD_get0_name(md_of(kind)));
+		const OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string("digest", name, 0), OSSL_PARAM_END };
+
+		hmac.of[kind] = EVP_MAC_CTX_new(mac);
+		need(hmac.of[kind] != NULL && EVP_MAC_CTX_set_params(hmac.of[kind], params) == 1, "prepare a MAC");
+	}
+	EVP_MAC_free(mac);
+}
+
 void
 digest_hmac(enum digest kind, const void *key, size_t key_len, const void *bytes, size_t len, uint8_t *out)
 {
-	/* HMAC() takes a NULL key for "the one before": an empty key needs an address. */
-	assert(key_len <= INT_MAX);
-	need(HMAC(md_of(kind), key_len == 0 ? "" : key, (int)key_len, bytes, len, out, NULL) != NULL,
+	pthread_once(&hmac.once, hmac_look_up);
+	EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(hmac.of[kind]);
+
+	/* A NULL key would mean "the one before": an empty one needs an address. */
+	need(ctx != NULL && EVP_MAC_init(ctx, key_len == 0 ? (const unsigned char *)"" : key, key_len, NULL) == 1 &&
+	         EVP_MAC_update(ctx, bytes, len) == 1 && EVP_MAC_final(ctx, out, NULL, DIGEST_MAX) == 1,
 	     "compute a MAC");
+	EVP_MAC_CTX_free(ctx);
 }
 
 void

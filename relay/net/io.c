@@ -546,9 +546,9 @@ io_tls_version(const struct io *io)
 	return io->ssl == NULL ? "no TLS" : SSL_get_version(io->ssl);
 }
 
-/* Is a session's secret of one handshake alone? Under TLS 1.2 only with RFC 7627. */
-static bool
-is_unique(const struct io *io)
+/* A session's secret must be of one handshake alone: under TLS 1.2 only with RFC 7627. */
+bool
+io_tls_has_exporter(const struct io *io)
 {
 	return io->phase == PHASE_TLS && (SSL_version(io->ssl) >= TLS1_3_VERSION || SSL_get_extms_support(io->ssl) == 1);
 }
@@ -558,7 +558,7 @@ io_tls_exporter(const struct io *io, uint8_t out[static 32])
 {
 	static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 section 2; the context is an empty string */
 
-	if (!is_unique(io))
+	if (!io_tls_has_exporter(io))
 		return false;
 	return SSL_export_keying_material(io->ssl, out, 32, label, sizeof label - 1, (const unsigned char *)"", 0, 1) == 1;
 }
@@ -568,7 +568,7 @@ io_tls_unique(const struct io *io, uint8_t out[static 64])
 {
 	size_t len;
 
-	if (!is_unique(io) || SSL_session_reused(io->ssl))
+	if (!io_tls_has_exporter(io) || SSL_session_reused(io->ssl))
 		return 0;
 	len = SSL_get_peer_finished(io->ssl, out, 64);
 	return len <= 64 ? len : 0;

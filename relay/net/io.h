@@ -47,7 +47,8 @@ const char *io_peer(const struct io *io); /* "192.0.2.7:5222" or "[2001:db8::1]:
 /* About the TLS session, for channel binding (RFC 9266, RFC 5929) and logs. */
 bool io_is_tls(const struct io *io);
 const char *io_tls_version(const struct io *io); /* "TLSv1.3" */
-bool io_tls_exporter(const struct io *io, uint8_t out[static 32]); /* false under TLS 1.2 without extended master secret */
+bool io_tls_has_exporter(const struct io *io); /* not under TLS 1.2 without extended master secret */
+bool io_tls_exporter(const struct io *io, uint8_t out[static 32]); /* 15 us; false: it has none */
 size_t io_tls_end_point(const struct io *io, uint8_t out[static 64]); /* hash of our certificate; its length */
 /* tls-unique: the client's Finished of this handshake, which no other session can have (0 under TLS 1.2 without extended master
  * secret, and for a resumed session). Not defined for TLS 1.3 (RFC 9266): there it is what OpenSSL gives Python's clients. */

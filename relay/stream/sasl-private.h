@@ -105,7 +105,8 @@ void sasl_wait(struct sasl *sasl, int64_t ms, void (*then)(struct sasl *sasl));
 void sasl_write_data(struct stream *stream, const struct sasl_profile *profile, const char *name, const char *data);
 
 /* sasl_offer.c */
-struct scram_binding sasl_binding(const struct stream *stream);
+bool sasl_offers_binding(const struct stream *stream);
+struct scram_binding sasl_binding(const struct stream *stream); /* its bytes: only for who binds */
 /* NULL: not offered there. */
 const struct mechanism *sasl_mechanism_find(const struct stream *stream, const struct sasl_profile *profile, const char *name);
 const char *sasl_offer_text(const struct stream *stream, const struct sasl_profile *profile, struct arena *arena); /* what XEP-0474 hashes */

@@ -36,6 +36,28 @@ const struct mechanism sasl_mechanisms[MECHANISMS] = {
 	{ "PLAIN", .kind = KIND_PLAIN, .first = plain_begin, .ask = keys_ask, .keyed = plain_keyed },
 };
 
+/* Which types of channel binding this connection has. Their bytes are computed only for a client that binds. */
+struct bindings {
+	bool exporter, end_point;
+};
+
+static struct bindings
+bindings_of(const struct stream *stream)
+{
+	uint8_t hash[64];
+
+	return (struct bindings){ .exporter = io_tls_has_exporter(stream->io),
+				  .end_point = io_tls_end_point(stream->io, hash) > 0 };
+}
+
+bool
+sasl_offers_binding(const struct stream *stream)
+{
+	struct bindings has = bindings_of(stream);
+
+	return has.exporter || has.end_point;
+}
+
 struct scram_binding
 sasl_binding(const struct stream *stream)
 {
@@ -50,7 +72,7 @@ sasl_binding(const struct stream *stream)
 
 static bool
 is_offered(const struct stream *stream, const struct sasl_profile *profile, const struct mechanism *mechanism,
-    const struct scram_binding *binding)
+    const struct bindings *has)
 {
 	if (profile == &sasl_profile_1 ? mechanism->kind == KIND_TOKEN : mechanism->legacy)
 		return false;
@@ -58,11 +80,11 @@ is_offered(const struct stream *stream, const struct sasl_profile *profile, cons
 	case BOUND_NONE:
 		return mechanism->kind != KIND_PLAIN || stream->host->plain;
 	case BOUND_ANY:
-		return binding->exporter_len > 0 || binding->end_point_len > 0;
+		return has->exporter || has->end_point;
 	case BOUND_EXPORTER:
-		return binding->exporter_len > 0;
+		return has->exporter;
 	case BOUND_END_POINT:
-		return binding->end_point_len > 0;
+		return has->end_point;
 	}
 	return false;
 }
@@ -70,41 +92,41 @@ is_offered(const struct stream *stream, const struct sasl_profile *profile, cons
 const struct mechanism *
 sasl_mechanism_find(const struct stream *stream, const struct sasl_profile *profile, const char *name)
 {
-	struct scram_binding binding = sasl_binding(stream);
+	struct bindings has = bindings_of(stream);
 
 	for (int i = 0; name != NULL && i < MECHANISMS; i++)
-		if (strcmp(name, sasl_mechanisms[i].name) == 0 && is_offered(stream, profile, &sasl_mechanisms[i], &binding))
+		if (strcmp(name, sasl_mechanisms[i].name) == 0 && is_offered(stream, profile, &sasl_mechanisms[i], &has))
 			return &sasl_mechanisms[i];
 	return NULL;
 }
 
 static void
-add_mechanisms(const struct stream *stream, const struct sasl_profile *profile, const struct scram_binding *binding, bool tokens,
+add_mechanisms(const struct stream *stream, const struct sasl_profile *profile, const struct bindings *has, bool tokens,
     struct arena *arena, struct xml *list)
 {
 	for (int i = 0; i < MECHANISMS; i++)
 		if ((sasl_mechanisms[i].kind == KIND_TOKEN) == tokens &&
-		    is_offered(stream, profile, &sasl_mechanisms[i], binding))
+		    is_offered(stream, profile, &sasl_mechanisms[i], has))
 			xml_add_leaf(arena, list, "mechanism", NULL, sasl_mechanisms[i].name);
 }
 
 void
 sasl_features(struct stream *stream, struct arena *arena, struct xml *features)
 {
-	struct scram_binding binding = sasl_binding(stream);
+	struct bindings has = bindings_of(stream);
 	struct xml *list = xml_add(arena, features, "authentication", NS_SASL2), *types;
 
-	add_mechanisms(stream, &sasl_profile_2, &binding, false, arena, list);
+	add_mechanisms(stream, &sasl_profile_2, &has, false, arena, list);
 	list = xml_add(arena, list, "inline", NULL);
 	bind2_offer(stream, arena, list);
-	add_mechanisms(stream, &sasl_profile_2, &binding, true, arena, xml_add(arena, list, "fast", NS_FAST));
-	add_mechanisms(stream, &sasl_profile_1, &binding, false, arena, xml_add(arena, features, "mechanisms", NS_SASL));
-	if (binding.exporter_len == 0 && binding.end_point_len == 0)
+	add_mechanisms(stream, &sasl_profile_2, &has, true, arena, xml_add(arena, list, "fast", NS_FAST));
+	add_mechanisms(stream, &sasl_profile_1, &has, false, arena, xml_add(arena, features, "mechanisms", NS_SASL));
+	if (!has.exporter && !has.end_point)
 		return;
 	types = xml_add(arena, features, "sasl-channel-binding", NS_SASL_CB); /* XEP-0440 */
-	if (binding.exporter_len > 0)
+	if (has.exporter)
 		xml_set(arena, xml_add(arena, types, "channel-binding", NULL), "type", "tls-exporter");
-	if (binding.end_point_len > 0)
+	if (has.end_point)
 		xml_set(arena, xml_add(arena, types, "channel-binding", NULL), "type", "tls-server-end-point");
 }
 
@@ -118,19 +140,19 @@ compare(const void *a, const void *b)
 const char *
 sasl_offer_text(const struct stream *stream, const struct sasl_profile *profile, struct arena *arena)
 {
-	struct scram_binding binding = sasl_binding(stream);
+	struct bindings has = bindings_of(stream);
 	const char *names[MECHANISMS], *text = "";
 	size_t count = 0;
 
 	for (int i = 0; i < MECHANISMS; i++)
-		if (sasl_mechanisms[i].kind != KIND_TOKEN && is_offered(stream, profile, &sasl_mechanisms[i], &binding))
+		if (sasl_mechanisms[i].kind != KIND_TOKEN && is_offered(stream, profile, &sasl_mechanisms[i], &has))
 			names[count++] = sasl_mechanisms[i].name;
 	qsort(names, count, sizeof *names, compare);
 	for (size_t i = 0; i < count; i++)
 		text = arena_printf(arena, "%s%s%s", text, i == 0 ? "" : "\x1e", names[i]);
-	if (binding.exporter_len == 0 && binding.end_point_len == 0)
+	if (!has.exporter && !has.end_point)
 		return text;
-	return arena_printf(arena, "%s\x1f%s%s%s", text, binding.exporter_len > 0 ? "tls-exporter" : "",
-	    binding.exporter_len > 0 && binding.end_point_len > 0 ? "\x1e" : "",
-	    binding.end_point_len > 0 ? "tls-server-end-point" : "");
+	return arena_printf(arena, "%s\x1f%s%s%s", text, has.exporter ? "tls-exporter" : "",
+	    has.exporter && has.end_point ? "\x1e" : "",
+	    has.end_point ? "tls-server-end-point" : "");
 }

@@ -17,12 +17,14 @@
 enum sasl_error
 scram_begin(struct sasl *sasl, const char *text, size_t len)
 {
-	struct scram_binding binding = sasl_binding(sasl->stream);
-	bool offered_plus = binding.exporter_len > 0 || binding.end_point_len > 0;
+	struct scram_binding binding = { .exporter_len = 0 };
+	bool plus = sasl->mechanism->bound != BOUND_NONE;
 	const char *user;
 	enum sasl_error error;
 
-	sasl->scram = scram_new(sasl->mechanism->digest, sasl->mechanism->bound != BOUND_NONE, offered_plus, &binding);
+	if (plus)
+		binding = sasl_binding(sasl->stream);
+	sasl->scram = scram_new(sasl->mechanism->digest, plus, sasl_offers_binding(sasl->stream), &binding);
 	scram_offered(sasl->scram, sasl_offer_text(sasl->stream, sasl->profile, sasl->arena));
 	error = scram_first(sasl->scram, text, len, sasl->stream->host->domain, &user);
 	if (error == SASL_OK)
