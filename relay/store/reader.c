@@ -76,8 +76,10 @@ reader_thread(void *arg)
 		question_answer(reader->db, question);
 		pthread_mutex_lock(&reader->lock);
 		list_add(&reader->answered, question);
+		pthread_mutex_unlock(&reader->lock); /* whom it wakes must not wait for it at once */
 		pthread_cond_signal(&reader->progress);
 		waker_wake(reader->waker);
+		pthread_mutex_lock(&reader->lock);
 	}
 	pthread_mutex_unlock(&reader->lock);
 	return NULL;
@@ -130,8 +132,8 @@ reader_ask(struct reader *reader, struct question *question)
 	reader->outstanding++;
 	pthread_mutex_lock(&reader->lock);
 	list_add(&reader->asked, question);
-	pthread_cond_signal(&reader->work);
 	pthread_mutex_unlock(&reader->lock);
+	pthread_cond_signal(&reader->work);
 }
 
 bool

@@ -59,6 +59,7 @@ wait_for_work(struct writer *writer, int64_t ms)
 	return writer->open.first != NULL;
 }
 
+/* Under the lock, which it gives back. */
 static void
 commit_next(struct writer *writer)
 {
@@ -77,6 +78,7 @@ commit_next(struct writer *writer)
 	pthread_mutex_lock(&writer->lock);
 	*writer->told.last = batch.first;
 	writer->told.last = batch.last;
+	pthread_mutex_unlock(&writer->lock); /* whom it wakes must not wait for it at once */
 	pthread_cond_signal(&writer->progress);
 	waker_wake(writer->waker);
 }
@@ -95,7 +97,8 @@ writer_thread(void *arg)
 			break;
 		if (work)
 			commit_next(writer);
-		pthread_mutex_unlock(&writer->lock);
+		else
+			pthread_mutex_unlock(&writer->lock);
 		/* A tool may have deleted an account and not come to the end of it. */
 		store->upkeep.gone = store->upkeep.gone || (!work && wait == IDLE_LATER_MS);
 		bool more = upkeep_slice(&store->upkeep, store->db, !work);
@@ -160,8 +163,8 @@ writer_submit(struct writer *writer, struct txn *txn)
 	writer->outstanding++;
 	pthread_mutex_lock(&writer->lock);
 	txn_list_add(&writer->open, txn);
-	pthread_cond_signal(&writer->work);
 	pthread_mutex_unlock(&writer->lock);
+	pthread_cond_signal(&writer->work);
 }
 
 bool
