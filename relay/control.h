@@ -2,7 +2,7 @@
  * control.h -- the socket by which lazoctl(8) speaks to the running relay.
  *
  * A Unix socket (0600, in a folder of the relay's own); a peer of another user than the relay's or root is refused. One request a line, one
- * JSON object a line in answer, requests at most 4 KiB: status, sessions, kick, account-changed.
+ * JSON object a line in answer, requests at most 4 KiB: control.c, control_queue.c.
  */
 #ifndef RELAY_CONTROL_H
 #define RELAY_CONTROL_H

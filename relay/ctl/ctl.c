@@ -168,7 +168,8 @@ ctl_call(struct ctl *ctl, json_t *request)
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 		if (send_all(fd, text, strlen(text)) && send_all(fd, "\n", 1))
 			reply = read_reply(fd);
-		if (reply == NULL)
+		ctl->deaf = reply == NULL;
+		if (ctl->deaf)
 			ctl_complain(0, "%s: no answer from the running relay", ctl->conf->control);
 	}
 	if (fd >= 0)

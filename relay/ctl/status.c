@@ -5,7 +5,7 @@
 
 #include "relay/ctl/ctl.h"
 
-#include "relay/store/read.h"
+#include "relay/store/spool_list.h"
 #include "relay/version.h"
 
 static void
@@ -17,6 +17,14 @@ add_pending(void *arg, bool failed, const struct account_row *rows, size_t count
 		pending += (json_int_t)rows[i].pending;
 	json_object_set_new(arg, "accounts", json_integer((json_int_t)count));
 	json_object_set_new(arg, "pending", json_integer(pending));
+}
+
+static void
+add_held(void *arg, bool failed, int64_t count, int64_t bytes)
+{
+	(void)failed;
+	(void)bytes;
+	json_object_set_new(arg, "held", json_integer((json_int_t)count));
 }
 
 int
@@ -32,17 +40,16 @@ ctl_status(struct ctl *ctl, char **args, int count)
 	(void)args;
 	(void)count;
 	if (!running)
-		status = json_pack("{s:s, s:i, s:i, s:i}", "version", LAZO_VERSION, "uptime", 0, "sessions",
-				   0, "rss", 0);
+		status = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i}", "version", LAZO_VERSION, "uptime", 0, "sessions", 0, "rss", 0,
+		    "peers", 0, "queued", 0);
 	json_object_del(status, "ok");
 	json_object_set_new(status, "running", json_boolean(running));
-	/* Nothing is held for other relays before there is a stream to any. */
-	json_object_update_new(status, json_pack("{s:i, s:i, s:i}", "peers", 0, "queued", 0, "held", 0));
 	if (ctl_store(ctl, &code) == NULL) {
 		json_decref(status);
 		return code;
 	}
 	read_accounts(ctl->store, add_pending, status);
+	read_spool_count(ctl->store, add_held, status);
 	ctl_print(ctl, status, columns, true);
 	return EX_OK;
 }

@@ -20,9 +20,9 @@
 #include "proto/stamp.h"
 #include "proto/stanza.h"
 #include "proto/xml.h"
-#include "proto/xmlout.h"
 #include "relay/conf.h"
 #include "relay/feature/feature_table.h"
+#include "relay/feature/hold_notice.h"
 #include "relay/feature/mailbox.h"
 #include "relay/feature/message.h"
 #include "relay/net/clock.h"
@@ -202,14 +202,6 @@ find_notice(struct hold *hold, int64_t of)
 }
 
 static void
-write_error(struct buf *out, struct arena *arena, const struct queue_message *message, enum stanza_error error, const char *text)
-{
-	const struct xml *stub = stanza_new(arena, "message", message->from, message->to, NULL, message->name);
-
-	xmlout(out, stanza_error(arena, stub, error, text, false), NULL);
-}
-
-static void
 on_ended(void *arg, struct txn *txn, const struct queue_message *message, enum queue_end end, enum stanza_error error, const char *text)
 {
 	struct hold *hold = arg;
@@ -221,15 +213,13 @@ on_ended(void *arg, struct txn *txn, const struct queue_message *message, enum q
 	if (*old != NULL) /* of a transaction that failed */
 		notice_free(old);
 	if (node != NULL) {
-		write_error(&out, arena, message, error, end == QUEUE_EXPIRED ? "it could not be delivered in time" : text);
+		hold_notice_write(&out, message, end, error, text);
 		notice = xcalloc(1, sizeof *notice);
 		*notice = (struct notice){ .next = hold->notices, .of = message->id, .id = store_next_id(router_store(hold->router)),
 			.node = xstrdup(node), .len = out.len };
 		notice->body = buf_take(&out);
 		hold->notices = notice;
-		txn_add(txn, &(struct op){ .kind = OP_MESSAGE, .id = notice->id, .time = now_wall(), .from = message->to,
-			.to = message->from, .body = notice->body, .body_len = notice->len });
-		txn_add(txn, &(struct op){ .kind = OP_PENDING, .account = node, .id = notice->id, .optional = true });
+		hold_notice_add(txn, notice->id, node, message, notice->body, notice->len);
 	}
 	arena_free(&arena);
 }

@@ -21,7 +21,7 @@ struct caller {
 	struct io *io;
 	struct timer *deadline;
 	struct buf in;
-	bool paused;
+	bool paused, waking;
 	bool deaf; /* nothing more is heard */
 };
 
@@ -51,18 +51,27 @@ caller_free(struct caller *caller)
 }
 
 static void
-overdue(void *arg)
-{
-	caller_free(arg);
-}
-
-static void
 hear(struct caller *caller)
 {
 	struct callers *callers = caller->callers;
 
 	if (!callers->fn(callers->arg, caller, &caller->in) || caller->in.len > callers->limits.bytes)
 		caller_free(caller);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct caller *caller = arg;
+
+	if (!caller->waking) {
+		caller_free(caller);
+		return;
+	}
+	caller->waking = false;
+	caller_alive(caller);
+	if (caller->in.len > 0 && !caller->paused)
+		hear(caller);
 }
 
 static void
@@ -113,7 +122,7 @@ callers_take(struct callers *callers, int fd)
 	caller->next = callers->first;
 	callers->first = caller;
 	callers->count++;
-	caller->deadline = timer_new(callers->loop, overdue, caller);
+	caller->deadline = timer_new(callers->loop, on_timer, caller);
 	caller_alive(caller);
 	caller->io = io_new(callers->loop, fd, on_io, caller);
 	if (caller->io == NULL)
@@ -142,7 +151,8 @@ caller_write(struct caller *caller, const char *bytes, size_t len)
 void
 caller_alive(struct caller *caller)
 {
-	timer_set(caller->deadline, caller->callers->limits.silence);
+	if (!caller->paused && !caller->waking)
+		timer_set(caller->deadline, caller->callers->limits.silence);
 }
 
 void
@@ -156,6 +166,7 @@ uint64_t
 caller_pause(struct caller *caller)
 {
 	caller->paused = true;
+	timer_clear(caller->deadline);
 	return caller->number;
 }
 
@@ -173,7 +184,6 @@ void
 caller_resume(struct caller *caller)
 {
 	caller->paused = false;
-	caller_alive(caller);
-	if (caller->in.len > 0)
-		hear(caller);
+	caller->waking = true;
+	timer_set(caller->deadline, 0); /* perhaps we are in the middle of hearing it */
 }

@@ -56,7 +56,27 @@ tell_sums(struct question *q)
 	q->fn.spool_sums(q->arg, q->failed, q->rows.items, q->rows.count);
 }
 
+static enum db_result
+answer_count(struct db *db, struct question *q)
+{
+	struct stmt *stmt = db_ask0(db, SQL_READ_SPOOL_COUNT);
+	enum db_result result = db_next(db, stmt);
+
+	if (result != DB_ROW)
+		return result;
+	q->count = col_int(stmt, 0);
+	db_end(stmt);
+	return DB_OK;
+}
+
+static void
+tell_count(struct question *q)
+{
+	q->fn.count(q->arg, q->failed, q->count, 0);
+}
+
 static const struct question_kind ask_lines = { answer_lines, tell_lines };
+static const struct question_kind ask_count = { answer_count, tell_count };
 static const struct question_kind ask_sums = { answer_sums, tell_sums };
 
 void
@@ -75,4 +95,10 @@ void
 read_spool_sums(struct store *store, const char *domain, read_spool_sums_fn *fn, void *arg)
 {
 	question_ask(store, question_new(&ask_sums, (union question_fn){ .spool_sums = fn }, arg, NULL, domain));
+}
+
+void
+read_spool_count(struct store *store, read_count_fn *fn, void *arg)
+{
+	question_ask(store, question_new(&ask_count, (union question_fn){ .count = fn }, arg, NULL, NULL));
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "relay/store/read.h"
 #include "relay/store/spool.h"
 
 struct spool_line {
@@ -31,5 +32,8 @@ void read_spool_lines(struct store *store, const char *domain, const char *jid, 
     void *arg);
 /* Each domain that something is known of or held for, in their order; domain: this one, NULL: all. */
 void read_spool_sums(struct store *store, const char *domain, read_spool_sums_fn *fn, void *arg);
+
+/* All of them; bytes is 0. */
+void read_spool_count(struct store *store, read_count_fn *fn, void *arg);
 
 #endif

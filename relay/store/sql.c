@@ -215,6 +215,7 @@ static const char *const texts[SQL_COUNT] = {
 	" s.reason, s.tries, s.next" SPOOL_JOINS " WHERE s.id > ?1 AND s.state <> 1"
 	" AND (?3 IS NULL OR +s.destination = (SELECT id FROM jid WHERE text = ?3))"
 	" AND (?4 IS NULL OR (SELECT id FROM jid WHERE text = ?4) IN (+m.sender, +m.recipient)) ORDER BY s.id LIMIT ?2",
+	[SQL_READ_SPOOL_COUNT] = "SELECT count(*) FROM spool WHERE state <> 1",
 	[SQL_READ_SPOOL_SUMS] =
 	    "WITH held (domain, waiting, bytes) AS (SELECT d.text, count(*), sum(length(m.body)) FROM spool s"
 	    " JOIN msg m ON m.id = s.id JOIN jid d ON d.id = s.destination WHERE s.state <> 1"
