@@ -87,21 +87,30 @@ note_frames(void *arg, sqlite3 *handle, const char *name, int frames)
 	return SQLITE_OK;
 }
 
-/* SQLite would make it readable by the umask, and ours when root runs a tool on the relay's folder. */
+/*
+ * SQLite would make it readable by the umask, and ours when root runs a tool on the relay's folder. One that is there is never opened
+ * here: closing it again would drop the locks that another connection of this process has on it (fcntl(2)), and without them
+ * whoever looks into the database beside us takes itself for the last and removes the log that we go on writing.
+ */
 static bool
 make_private(const char *path, char **error_r)
 {
 	char *copy = xstrdup(path);
-	struct stat folder;
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool good = fd >= 0 && stat(dirname(copy), &folder) == 0;
+	struct stat folder, file;
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool good = fd >= 0 || errno == EEXIST;
 
-	if (good && geteuid() == 0 && folder.st_uid != 0)
-		good = fchown(fd, folder.st_uid, folder.st_gid) == 0;
-	if (!good)
-		*error_r = xasprintf("%s: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
+	if (good && (good = lstat(path, &file) == 0) && !S_ISREG(file.st_mode)) {
+		errno = ELOOP;
+		good = false;
+	}
+	good = good && stat(dirname(copy), &folder) == 0;
+	if (good && geteuid() == 0 && folder.st_uid != 0)
+		good = lchown(path, folder.st_uid, folder.st_gid) == 0;
+	if (!good)
+		*error_r = xasprintf("%s: %s", path, strerror(errno));
 	free(copy);
 	return good;
 }

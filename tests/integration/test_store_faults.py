@@ -153,6 +153,28 @@ def test_locked_by_a_shell():
     relay.stop()
 
 
+def test_a_shell_that_looks_in_costs_nothing():
+    """sqlite3 takes the log away when it closes as the last that has the database: it must see that the relay has it, too."""
+    lay()
+    relay.start()
+    log = os.stat(relay.data / "lazo.db-wal").st_ino
+    stream = login(relay, sender)
+    for n in range(3):
+        shell = sqlite3.connect(relay.data / "lazo.db")
+        shell.execute("SELECT count(*) FROM msg").fetchall()
+        shell.close()
+        stream.send(f"<message to='{away}' type='chat' id='behind{n}'><body>x</body></message>")
+        stream.barrier()
+    equal(os.stat(relay.data / "lazo.db-wal").st_ino, log, "the log is still there")
+    relay.kill()
+    relay.start()
+    stream = login(relay, away)
+    came = {e.get("id") for e in stream.drain(0.5, MESSAGES + 3) if e.tag == CLIENT + "message"}
+    check({"behind0", "behind1", "behind2"} <= came, came)
+    stream.close()
+    relay.stop()
+
+
 def test_a_folder_that_cannot_be_written():
     path = lay()
     done = subprocess.run(["unshare", "-m", "sh", "-c", f"mount --bind '{path.parent}' '{path.parent}' && "

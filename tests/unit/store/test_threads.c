@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "proto/mem.h"
 #include "relay/net/loop.h"
 
@@ -249,6 +252,27 @@ tool_takes_turns_with_a_busy_relay(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Whoever else has the database open must see that we have, too; else its last close removes our log. SQLite's shared lock is on
+ * these bytes (sqlite.org/c3ref/file_control, os.h). */
+static void
+others_see_that_it_is_open(void **state)
+{
+	struct place *place = *state;
+	char *file = xasprintf("%s/lazo.db", place->dir);
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0x40000002, .l_len = 510 };
+		int fd = open(file, O_RDWR | O_CLOEXEC);
+		_exit(fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type == F_RDLCK && lock.l_pid == getppid() ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	free(file);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int
 main(void)
 {
@@ -259,6 +283,7 @@ main(void)
 		TEST(pressure_is_told_and_ends),
 		TEST(closing_waits_for_everything),
 		TEST(tool_takes_turns_with_a_busy_relay),
+		TEST(others_see_that_it_is_open),
 	};
 
 	return cmocka_run_group_tests_name("store/threads", tests, NULL, NULL);
