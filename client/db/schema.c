@@ -2,8 +2,7 @@
  * schema.c -- the tables of the client's database, and the way from each older schema to this one.
  *
  * Every step is one transaction. A step, once released, is never edited: a new one is added behind it.
- * Later parts add tables of their own: the chain vault beside `chain`, people that join addresses behind
- * contact.person, circles, what couriers carry.
+ * Later parts add tables of their own: people that join addresses behind contact.person, circles, what couriers carry.
  *
  * DIAGNOSTICS: a schema newer than this program, or a file that another program made, is refused.
  */
@@ -123,10 +122,22 @@ static const char stages[] =
     " message INTEGER NOT NULL REFERENCES message ON DELETE CASCADE, state INTEGER NOT NULL, time INTEGER NOT NULL,"
     " PRIMARY KEY(message, state)) WITHOUT ROWID;";
 
+/* What has not come yet of a chain: skipped.h. */
+static const char vault[] =
+    "CREATE TABLE vault("
+    " chain INTEGER PRIMARY KEY REFERENCES chain ON DELETE CASCADE, identity BLOB NOT NULL,"
+    " key BLOB," /* of a closed chain; NULL: single keys only */
+    " next INTEGER NOT NULL, ends INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0, day INTEGER NOT NULL);"
+    "CREATE TABLE skipped("
+    " chain INTEGER NOT NULL REFERENCES vault ON DELETE CASCADE, counter INTEGER NOT NULL, keys BLOB NOT NULL,"
+    " day INTEGER NOT NULL, PRIMARY KEY(chain, counter)) WITHOUT ROWID;"
+    "CREATE INDEX chain_newest ON chain(account, jid, device, id);";
+
 static const char *const *const steps[] = {
 	(const char *const[]){ core, messages, keys, NULL },
 	(const char *const[]){ decisions, NULL },
 	(const char *const[]){ stages, NULL },
+	(const char *const[]){ vault, NULL },
 };
 enum { SCHEMA = sizeof steps / sizeof steps[0] };
 

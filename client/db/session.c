@@ -4,6 +4,7 @@
 #include "config.h"
 #include "client/db/session.h"
 
+#include <string.h>
 #include "client/db/db-private.h"
 #include "proto/arena.h"
 
@@ -73,6 +74,24 @@ chain_make(struct db *db, int64_t account, const char *jid, uint32_t device,
 	return db_error(db) ? 0 : db_last_id(db);
 }
 
+size_t
+chain_newest(struct db *db, int64_t account, const char *jid, uint32_t device, size_t most,
+	     struct chain_row *list_r)
+{
+	size_t count = 0;
+	sqlite3_stmt *row = db_query(db,
+				     "SELECT id, ratchet FROM chain INDEXED BY chain_newest"
+				     " WHERE account = ? AND jid = ? AND device = ? ORDER BY id DESC LIMIT ?",
+				     INT(account), TEXT(jid), INT(device), INT((int64_t)most));
+	while (db_next(db, row)) {
+		if (sqlite3_column_bytes(row, 1) != RATCHET_KEY_LEN)
+			continue;
+		list_r[count].id = sqlite3_column_int64(row, 0);
+		memcpy(list_r[count++].ratchet, sqlite3_column_blob(row, 1), RATCHET_KEY_LEN);
+	}
+	return count;
+}
+
 bool
 read_get(struct db *db, int64_t chain, uint32_t counter, int64_t *message_r)
 {
@@ -92,4 +111,10 @@ int64_t
 read_highest(struct db *db, int64_t chain)
 {
 	return db_number(db, -1, "SELECT max(counter) FROM read WHERE chain = ?", INT(chain));
+}
+
+int64_t
+read_count(struct db *db, int64_t chain)
+{
+	return db_number(db, 0, "SELECT count(*) FROM read WHERE chain = ?", INT(chain));
 }

@@ -29,9 +29,17 @@ int64_t chain_find(struct db *db, int64_t account, const char *jid, uint32_t dev
 		   const uint8_t ratchet[static RATCHET_KEY_LEN]);
 int64_t chain_make(struct db *db, int64_t account, const char *jid, uint32_t device,
 		   const uint8_t ratchet[static RATCHET_KEY_LEN]);
+struct chain_row {
+	int64_t id;
+	uint8_t ratchet[RATCHET_KEY_LEN];
+};
+/* Of that device, the last begun first. */
+size_t chain_newest(struct db *db, int64_t account, const char *jid, uint32_t device, size_t most,
+		    struct chain_row *list_r);
 /* True: that key is spent; *message_r is what it became. */
 bool read_get(struct db *db, int64_t chain, uint32_t counter, int64_t *message_r);
 void read_set(struct db *db, int64_t chain, uint32_t counter, int64_t message);
 int64_t read_highest(struct db *db, int64_t chain); /* -1: none */
+int64_t read_count(struct db *db, int64_t chain);
 
 #endif

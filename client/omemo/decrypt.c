@@ -19,10 +19,7 @@
 #include "proto/arena.h"
 #include "proto/mem.h"
 
-enum {
-	FORWARD_MOST = 2000,  /* the library's limit of a jump within a chain */
-	HEARTBEAT_AFTER = 53, /* XEP-0384 0.8, business rules: a chain this long wants an answer */
-};
+enum { HEARTBEAT_AFTER = 53 /* XEP-0384 0.8, business rules: a chain this long wants an answer */ };
 
 static bool
 unreadable(struct omemo_message *message, enum unreadable reason)
@@ -32,29 +29,23 @@ unreadable(struct omemo_message *message, enum unreadable reason)
 	return false;
 }
 
-/* Which of the reasons that the library does not tell apart. */
 static enum unreadable
-reason_of(struct omemo *omemo, const char *jid, uint32_t device, struct ratchet_message *ratchet_message,
-	  const struct ratchet_header *header, int64_t chain, enum ratchet_result result)
+reason_of(enum ratchet_result result)
 {
 	switch (result) {
 	case RATCHET_MALFORMED:
 		return UNREADABLE_MALFORMED;
 	case RATCHET_NO_SESSION:
 		return UNREADABLE_NO_SESSION;
-	case RATCHET_DUPLICATE:
 	case RATCHET_KEY_GONE:
 		return UNREADABLE_KEY_GONE;
+	case RATCHET_GAP:
+		return UNREADABLE_GAP;
 	case RATCHET_BAD:
 	case RATCHET_FAILED:
 	case RATCHET_OK:
 		break;
 	}
-	int64_t highest = chain ? read_highest(omemo->db, chain) : -1;
-	if ((int64_t)header->counter - highest > FORWARD_MOST)
-		return UNREADABLE_GAP;
-	if (highest >= 0 && !ratchet_has_chain(omemo->ratchet, jid, device, ratchet_message))
-		return UNREADABLE_KEY_GONE; /* more than 5 turns ago */
 	return UNREADABLE_BAD;
 }
 
@@ -112,7 +103,8 @@ note_device(struct omemo *omemo, struct arena *arena, const char *jid, const str
 	device_heard(omemo->db, omemo->account, jid, message_r->device, now);
 	device_get(omemo->db, arena, omemo->account, jid, message_r->device, &device);
 	message_r->trust = device.trust;
-	message_r->answer = header->prekey || long_chain;
+	/* who has left that chain has our answer, or a session that does without */
+	message_r->answer = (header->prekey || long_chain) && !ratchet_late(omemo->ratchet);
 	message_r->bundle_due = ratchet_prekey_used(omemo->ratchet);
 	if (message_r->answer)
 		device_set_answer(omemo->db, omemo->account, jid, message_r->device, true);
@@ -128,12 +120,10 @@ open_message(struct omemo *omemo, struct arena *arena, const char *jid, const st
 	size_t secret_len;
 	if (header->prekey)
 		device_identify(omemo->db, omemo->account, jid, element->sid, header->identity, now);
-	enum ratchet_result result =
-	    ratchet_decrypt(omemo->ratchet, arena, jid, element->sid, ratchet_message, &secret, &secret_len);
+	enum ratchet_result result = ratchet_decrypt(omemo->ratchet, arena, jid, element->sid, ratchet_message,
+						     &message_r->chain, &secret, &secret_len);
 	if (result != RATCHET_OK)
-		return unreadable(message_r, reason_of(omemo, jid, element->sid, ratchet_message, header,
-						       message_r->chain, result));
-	message_r->chain = chain_make(omemo->db, omemo->account, jid, element->sid, header->ratchet_key);
+		return unreadable(message_r, reason_of(result));
 	bool opened = open_payload(arena, element, secret, secret_len, message_r);
 	cleanse((void *)(uintptr_t)secret, secret_len);
 	if (opened)

@@ -23,9 +23,16 @@ enum { CIPHERS = 4, SHA512_LEN = 64, BLOCK_LEN = 16 };
 struct provider {
 	signal_context *context;
 	EVP_MAC *hmac;
+	EVP_MAC_CTX *chain; /* HMAC-SHA-256, for provider_chain() */
 	EVP_MD *sha512;
 	EVP_CIPHER *ciphers[CIPHERS]; /* by cipher_index() */
 	pthread_mutex_t lock;
+};
+
+static char hmac_digest[] = "SHA256"; /* OSSL_PARAM takes no const */
+static const OSSL_PARAM hmac_settings[] = {
+	OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, hmac_digest, sizeof hmac_digest - 1),
+	OSSL_PARAM_END,
 };
 
 static int
@@ -40,14 +47,10 @@ static int
 hmac_init(void **hmac_context, const uint8_t *key, size_t key_len, void *user_data)
 {
 	struct provider *provider = user_data;
-	const OSSL_PARAM settings[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){ "SHA256" }, 0),
-		OSSL_PARAM_construct_end(),
-	};
 	EVP_MAC_CTX *mac = EVP_MAC_CTX_new(provider->hmac);
 	if (!mac)
 		return SG_ERR_NOMEM;
-	if (EVP_MAC_init(mac, key, key_len, settings) != 1) {
+	if (EVP_MAC_init(mac, key, key_len, hmac_settings) != 1) {
 		EVP_MAC_CTX_free(mac);
 		return SG_ERR_UNKNOWN;
 	}
@@ -218,8 +221,10 @@ algorithms_fetch(struct provider *provider)
 		all = all && provider->ciphers[i];
 	}
 	provider->hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	provider->chain = provider->hmac ? EVP_MAC_CTX_new(provider->hmac) : NULL;
 	provider->sha512 = EVP_MD_fetch(NULL, "SHA512", NULL);
-	return all && provider->hmac && provider->sha512;
+	return all && provider->chain && EVP_MAC_CTX_set_params(provider->chain, hmac_settings) == 1 &&
+	       provider->sha512;
 }
 
 struct provider *
@@ -260,6 +265,7 @@ provider_free(struct provider **provider)
 		signal_context_destroy((*provider)->context);
 	for (int i = 0; i < CIPHERS; i++)
 		EVP_CIPHER_free((*provider)->ciphers[i]);
+	EVP_MAC_CTX_free((*provider)->chain);
 	EVP_MAC_free((*provider)->hmac);
 	EVP_MD_free((*provider)->sha512);
 	pthread_mutex_destroy(&(*provider)->lock);
@@ -271,4 +277,23 @@ signal_context *
 provider_context(struct provider *provider)
 {
 	return provider->context;
+}
+
+bool
+provider_chain(struct provider *provider, const uint8_t key[static PROVIDER_CHAIN], uint8_t label,
+	       uint8_t out[static PROVIDER_CHAIN])
+{
+	size_t len = 0;
+	return EVP_MAC_init(provider->chain, key, PROVIDER_CHAIN, NULL) == 1 &&
+	       EVP_MAC_update(provider->chain, &label, 1) == 1 &&
+	       EVP_MAC_final(provider->chain, out, &len, PROVIDER_CHAIN) == 1 && len == PROVIDER_CHAIN;
+}
+
+signal_buffer *
+provider_open(struct provider *provider, const ratchet_message_keys *keys, const signal_buffer *body)
+{
+	signal_buffer *plain = NULL;
+	cipher_run(provider, &plain, 0, SG_CIPHER_AES_CBC_PKCS5, keys->cipher_key, sizeof keys->cipher_key,
+		   keys->iv, sizeof keys->iv, signal_buffer_const_data(body), signal_buffer_len(body));
+	return plain;
 }

@@ -157,6 +157,7 @@ omemo_maintain(struct omemo *omemo, int64_t now)
 		changed = ratchet_new_signed(omemo->ratchet);
 	key_prekey_forget(omemo->db, omemo->account, now - USED_DAYS * DAY);
 	key_signed_forget(omemo->db, omemo->account, now - SIGNED_KEEP_DAYS * DAY);
+	ratchet_forget(omemo->ratchet, now - SIGNED_KEEP_DAYS * DAY);
 	changed = prekeys_refill(omemo, PREKEY_PUBLISHED, PREKEYS_PUBLISHED) > 0 || changed;
 	prekeys_refill(omemo, PREKEY_RESERVE, PREKEYS_RESERVE);
 	if (changed)

@@ -1,9 +1,9 @@
 /*
- * ratchet.c -- the double ratchet of libsignal-protocol-c 2.3.3, step by step.
+ * ratchet.c -- keys, bundles, beginning a session and encrypting, with libsignal-protocol-c 2.3.3. Reading: receive.c.
  *
- * Its objects are reference-counted; each function here releases what it took on its one way out. Limits of
- * the library that its callers must know: a jump of more than 2000 messages, 5 receiving chains, 40 archived
- * states.
+ * Its objects are reference-counted; each function here releases what it took on its one way out. The library keeps 40
+ * sessions of a device beside the present one; before a further one pushes the oldest out, what may still come of it
+ * goes into the vault.
  */
 #include "config.h"
 #include "client/omemo/ratchet.h"
@@ -23,24 +23,14 @@
 #include <signal_protocol.h>
 #include "client/db/db.h"
 #include "client/db/key.h"
-#include "client/omemo/provider.h"
-#include "client/omemo/store.h"
+#include "client/omemo/ratchet-private.h"
+#include "client/omemo/vault.h"
 #include "proto/arena.h"
 #include "proto/digest.h"
 #include "proto/mem.h"
 
-struct ratchet {
-	struct provider *provider;
-	struct store store;
-};
-
-struct ratchet_message {
-	pre_key_signal_message *prekey; /* or NULL */
-	signal_message *message;        /* inside `prekey`, borrowed, or our own */
-};
-
-static signal_context *
-context_of(struct ratchet *ratchet)
+signal_context *
+ratchet_context(struct ratchet *ratchet)
 {
 	return provider_context(ratchet->provider);
 }
@@ -50,7 +40,7 @@ ratchet_open(struct db *db, int64_t account)
 {
 	struct ratchet *ratchet = xcalloc(1, sizeof *ratchet);
 	ratchet->provider = provider_new();
-	if (!ratchet->provider || !store_open(&ratchet->store, db, account, context_of(ratchet)))
+	if (!ratchet->provider || !store_open(&ratchet->store, db, account, ratchet_context(ratchet)))
 		ratchet_close(&ratchet);
 	return ratchet;
 }
@@ -72,23 +62,21 @@ ratchet_set_now(struct ratchet *ratchet, int64_t now)
 	ratchet->store.now = now;
 }
 
-static signal_protocol_address
-address_of(const char *jid, uint32_t device)
+signal_protocol_address
+ratchet_address(const char *jid, uint32_t device)
 {
 	return (
 	    signal_protocol_address){ .name = jid, .name_len = strlen(jid), .device_id = (int32_t)device };
 }
 
-static enum ratchet_result
-result_of(const struct ratchet *ratchet, int code)
+enum ratchet_result
+ratchet_result_of(const struct ratchet *ratchet, int code)
 {
 	if (db_error(ratchet->store.db))
 		return RATCHET_FAILED;
 	switch (code) {
 	case SG_SUCCESS:
 		return RATCHET_OK;
-	case SG_ERR_DUPLICATE_MESSAGE:
-		return RATCHET_DUPLICATE;
 	case SG_ERR_NO_SESSION:
 		return RATCHET_NO_SESSION;
 	case SG_ERR_INVALID_KEY_ID:
@@ -102,8 +90,8 @@ result_of(const struct ratchet *ratchet, int code)
 }
 
 /* Copy a buffer's bytes and forget it. False: not of that length. */
-static bool
-buffer_take(signal_buffer *buffer, uint8_t *out, size_t len)
+bool
+ratchet_take_bytes(signal_buffer *buffer, uint8_t *out, size_t len)
 {
 	bool fits = buffer && signal_buffer_len(buffer) == len;
 	if (fits)
@@ -112,12 +100,12 @@ buffer_take(signal_buffer *buffer, uint8_t *out, size_t len)
 	return fits;
 }
 
-static bool
-public_bytes(const ec_public_key *key, uint8_t out[static IDENTITY_LEN])
+bool
+ratchet_public_bytes(const ec_public_key *key, uint8_t out[static IDENTITY_LEN])
 {
 	signal_buffer *buffer = NULL;
 	return key && ec_public_key_serialize(&buffer, key) == SG_SUCCESS &&
-	       buffer_take(buffer, out, IDENTITY_LEN);
+	       ratchet_take_bytes(buffer, out, IDENTITY_LEN);
 }
 
 bool
@@ -126,11 +114,11 @@ ratchet_new_identity(struct ratchet *ratchet, struct key_own *own_r)
 	ratchet_identity_key_pair *pair = NULL;
 	signal_buffer *secret = NULL;
 	bool made = signal_protocol_key_helper_generate_registration_id(&own_r->registration, 0,
-									context_of(ratchet)) == 0 &&
-		    signal_protocol_key_helper_generate_identity_key_pair(&pair, context_of(ratchet)) == 0 &&
-		    public_bytes(ratchet_identity_key_pair_get_public(pair), own_r->identity) &&
+									ratchet_context(ratchet)) == 0 &&
+		    signal_protocol_key_helper_generate_identity_key_pair(&pair, ratchet_context(ratchet)) == 0 &&
+		    ratchet_public_bytes(ratchet_identity_key_pair_get_public(pair), own_r->identity) &&
 		    ec_private_key_serialize(&secret, ratchet_identity_key_pair_get_private(pair)) == 0 &&
-		    buffer_take(secret, own_r->secret, PRIVATE_LEN);
+		    ratchet_take_bytes(secret, own_r->secret, PRIVATE_LEN);
 	SIGNAL_UNREF(pair);
 	return made;
 }
@@ -143,7 +131,7 @@ ratchet_new_prekey(struct ratchet *ratchet, enum prekey_state state)
 	session_pre_key *prekey = NULL;
 	signal_buffer *record = NULL;
 	uint32_t id = key_next_id(store->db, store->account, false);
-	bool made = curve_generate_key_pair(context_of(ratchet), &pair) == 0 &&
+	bool made = curve_generate_key_pair(ratchet_context(ratchet), &pair) == 0 &&
 		    session_pre_key_create(&prekey, id, pair) == 0 &&
 		    session_pre_key_serialize(&record, prekey) == 0;
 	if (made)
@@ -155,8 +143,8 @@ ratchet_new_prekey(struct ratchet *ratchet, enum prekey_state state)
 	return made;
 }
 
-static ratchet_identity_key_pair *
-own_pair(struct ratchet *ratchet)
+ratchet_identity_key_pair *
+ratchet_own_pair(struct ratchet *ratchet)
 {
 	ratchet_identity_key_pair *pair = NULL;
 	if (signal_protocol_identity_get_key_pair(ratchet->store.context, &pair) != 0)
@@ -171,10 +159,10 @@ ratchet_new_signed(struct ratchet *ratchet)
 	session_signed_pre_key *prekey = NULL;
 	signal_buffer *record = NULL;
 	uint32_t id = key_next_id(store->db, store->account, true);
-	ratchet_identity_key_pair *pair = own_pair(ratchet);
+	ratchet_identity_key_pair *pair = ratchet_own_pair(ratchet);
 	bool made = pair &&
 		    signal_protocol_key_helper_generate_signed_pre_key(
-			&prekey, pair, id, (uint64_t)store->now, context_of(ratchet)) == 0 &&
+			&prekey, pair, id, (uint64_t)store->now, ratchet_context(ratchet)) == 0 &&
 		    session_signed_pre_key_serialize(&record, prekey) == 0;
 	if (made)
 		key_signed_put(store->db, store->account, id, signal_buffer_const_data(record),
@@ -190,7 +178,7 @@ ratchet_prekey_public(struct ratchet *ratchet, uint32_t id, uint8_t key_r[static
 {
 	session_pre_key *prekey = NULL;
 	bool found = signal_protocol_pre_key_load_key(ratchet->store.context, &prekey, id) == 0 &&
-		     public_bytes(ec_key_pair_get_public(session_pre_key_get_key_pair(prekey)), key_r);
+		     ratchet_public_bytes(ec_key_pair_get_public(session_pre_key_get_key_pair(prekey)), key_r);
 	SIGNAL_UNREF(prekey);
 	return found;
 }
@@ -200,7 +188,7 @@ ratchet_signed_public(struct ratchet *ratchet, uint32_t id, struct bundle *bundl
 {
 	session_signed_pre_key *prekey = NULL;
 	bool found = signal_protocol_signed_pre_key_load_key(ratchet->store.context, &prekey, id) == 0 &&
-		     public_bytes(ec_key_pair_get_public(session_signed_pre_key_get_key_pair(prekey)),
+		     ratchet_public_bytes(ec_key_pair_get_public(session_signed_pre_key_get_key_pair(prekey)),
 				  bundle_r->signed_key) &&
 		     session_signed_pre_key_get_signature_len(prekey) == SIGNATURE_LEN;
 	if (found) {
@@ -216,11 +204,11 @@ ratchet_sign(struct ratchet *ratchet, const void *bytes, size_t len,
 	     uint8_t signature_r[static SIGNATURE_LEN])
 {
 	signal_buffer *signature = NULL;
-	ratchet_identity_key_pair *pair = own_pair(ratchet);
+	ratchet_identity_key_pair *pair = ratchet_own_pair(ratchet);
 	bool made = pair &&
-		    curve_calculate_signature(context_of(ratchet), &signature,
+		    curve_calculate_signature(ratchet_context(ratchet), &signature,
 					      ratchet_identity_key_pair_get_private(pair), bytes, len) == 0 &&
-		    buffer_take(signature, signature_r, SIGNATURE_LEN);
+		    ratchet_take_bytes(signature, signature_r, SIGNATURE_LEN);
 	SIGNAL_UNREF(pair);
 	return made;
 }
@@ -230,7 +218,7 @@ ratchet_holds(struct ratchet *ratchet, const uint8_t identity[static IDENTITY_LE
 	      size_t len, const uint8_t signature[static SIGNATURE_LEN])
 {
 	ec_public_key *key = NULL;
-	bool holds = curve_decode_point(&key, identity, IDENTITY_LEN, context_of(ratchet)) == 0 &&
+	bool holds = curve_decode_point(&key, identity, IDENTITY_LEN, ratchet_context(ratchet)) == 0 &&
 		     curve_verify_signature(key, bytes, len, signature, SIGNATURE_LEN) == 1;
 	SIGNAL_UNREF(key);
 	return holds;
@@ -240,7 +228,7 @@ bool
 ratchet_is_key(struct ratchet *ratchet, const uint8_t key[static IDENTITY_LEN])
 {
 	ec_public_key *point = NULL;
-	bool is = curve_decode_point(&point, key, IDENTITY_LEN, context_of(ratchet)) == 0;
+	bool is = curve_decode_point(&point, key, IDENTITY_LEN, ratchet_context(ratchet)) == 0;
 	SIGNAL_UNREF(point);
 	return is;
 }
@@ -250,7 +238,7 @@ static session_pre_key_bundle *
 bundle_of(struct ratchet *ratchet, uint32_t device, const struct bundle *bundle,
 	  const struct bundle_prekey *prekey)
 {
-	signal_context *context = context_of(ratchet);
+	signal_context *context = ratchet_context(ratchet);
 	ec_public_key *identity = NULL, *signed_key = NULL, *one_time = NULL;
 	session_pre_key_bundle *made = NULL;
 	if (curve_decode_point(&identity, bundle->identity, IDENTITY_LEN, context) == 0 &&
@@ -265,34 +253,90 @@ bundle_of(struct ratchet *ratchet, uint32_t device, const struct bundle *bundle,
 	return made;
 }
 
+/* What is about to fall out of the record. */
+static void
+make_room(struct ratchet *ratchet, const char *jid, uint32_t device)
+{
+	signal_protocol_address address = ratchet_address(jid, device);
+	session_record *record = NULL;
+	if (signal_protocol_session_load_session(ratchet->store.context, &record, &address) == 0)
+		vault_close_last(ratchet, jid, device, record);
+	SIGNAL_UNREF(record);
+}
+
 enum ratchet_result
 ratchet_start(struct ratchet *ratchet, const char *jid, uint32_t device, const struct bundle *bundle,
 	      const struct bundle_prekey *prekey)
 {
-	signal_protocol_address address = address_of(jid, device);
+	signal_protocol_address address = ratchet_address(jid, device);
 	session_builder *builder = NULL;
 	session_pre_key_bundle *made = bundle_of(ratchet, device, bundle, prekey);
 	int code = SG_ERR_INVALID_KEY;
 	if (made)
 		code =
-		    session_builder_create(&builder, ratchet->store.context, &address, context_of(ratchet));
+		    session_builder_create(&builder, ratchet->store.context, &address, ratchet_context(ratchet));
+	if (code == SG_SUCCESS)
+		make_room(ratchet, jid, device);
 	if (code == SG_SUCCESS)
 		code = session_builder_process_pre_key_bundle(builder, made);
 	if (builder)
 		session_builder_free(builder);
 	SIGNAL_UNREF(made);
-	return result_of(ratchet, code);
+	return ratchet_result_of(ratchet, code);
+}
+
+enum ratchet_result
+ratchet_session_of(struct ratchet *ratchet, pre_key_signal_message *message, session_state **state_r)
+{
+	signal_context *context = ratchet_context(ratchet);
+	signal_protocol_store_context *keys = ratchet->store.context;
+	session_signed_pre_key *signed_key = NULL;
+	session_pre_key *one_time = NULL;
+	bob_signal_protocol_parameters *parameters = NULL;
+	ratchet_identity_key_pair *own = ratchet_own_pair(ratchet);
+	uint32_t registration = 0;
+	int code = signal_protocol_signed_pre_key_load_key(
+	    keys, &signed_key, pre_key_signal_message_get_signed_pre_key_id(message));
+	if (code == 0 && pre_key_signal_message_has_pre_key_id(message))
+		code = signal_protocol_pre_key_load_key(keys, &one_time,
+							pre_key_signal_message_get_pre_key_id(message));
+	if (code == 0) {
+		ec_key_pair *pair = session_signed_pre_key_get_key_pair(signed_key);
+		code = own ? bob_signal_protocol_parameters_create(
+				 &parameters, own, pair,
+				 one_time ? session_pre_key_get_key_pair(one_time) : NULL, pair,
+				 pre_key_signal_message_get_identity_key(message),
+				 pre_key_signal_message_get_base_key(message))
+			   : SG_ERR_UNKNOWN;
+	}
+	if (code == 0)
+		code = session_state_create(state_r, context);
+	if (code == 0)
+		code = ratcheting_session_bob_initialize(*state_r, parameters, context);
+	if (code == 0)
+		code = signal_protocol_identity_get_local_registration_id(keys, &registration);
+	if (code == 0) {
+		session_state_set_local_registration_id(*state_r, registration);
+		session_state_set_remote_registration_id(*state_r,
+							 pre_key_signal_message_get_registration_id(message));
+		session_state_set_alice_base_key(*state_r, pre_key_signal_message_get_base_key(message));
+	}
+	SIGNAL_UNREF(parameters);
+	SIGNAL_UNREF(own);
+	SIGNAL_UNREF(one_time);
+	SIGNAL_UNREF(signed_key);
+	return ratchet_result_of(ratchet, code);
 }
 
 enum ratchet_result
 ratchet_encrypt(struct ratchet *ratchet, struct arena *arena, const char *jid, uint32_t device,
 		const void *bytes, size_t len, const void **bytes_r, size_t *len_r, bool *prekey_r)
 {
-	signal_protocol_address address = address_of(jid, device);
+	signal_protocol_address address = ratchet_address(jid, device);
 	session_cipher *cipher = NULL;
 	ciphertext_message *message = NULL;
 	assert(db_active(ratchet->store.db));
-	int code = session_cipher_create(&cipher, ratchet->store.context, &address, context_of(ratchet));
+	int code = session_cipher_create(&cipher, ratchet->store.context, &address, ratchet_context(ratchet));
 	if (code == SG_SUCCESS)
 		code = session_cipher_encrypt(cipher, bytes, len, &message);
 	if (code == SG_SUCCESS) {
@@ -304,90 +348,12 @@ ratchet_encrypt(struct ratchet *ratchet, struct arena *arena, const char *jid, u
 	SIGNAL_UNREF(message);
 	if (cipher)
 		session_cipher_free(cipher);
-	return result_of(ratchet, code);
-}
-
-static bool
-header_fill(const struct ratchet_message *message, struct ratchet_header *header)
-{
-	header->prekey = message->prekey != NULL;
-	header->counter = signal_message_get_counter(message->message);
-	return public_bytes(signal_message_get_sender_ratchet_key(message->message), header->ratchet_key) &&
-	       (!message->prekey ||
-		public_bytes(pre_key_signal_message_get_identity_key(message->prekey), header->identity));
-}
-
-struct ratchet_message *
-ratchet_read(struct ratchet *ratchet, const void *bytes, size_t len, bool prekey,
-	     struct ratchet_header *header_r)
-{
-	struct ratchet_message *message = xcalloc(1, sizeof *message);
-	*header_r = (struct ratchet_header){ 0 };
-	if (prekey) {
-		if (pre_key_signal_message_deserialize(&message->prekey, bytes, len, context_of(ratchet)) ==
-		    0)
-			message->message = pre_key_signal_message_get_signal_message(message->prekey);
-	} else {
-		signal_message_deserialize(&message->message, bytes, len, context_of(ratchet));
-	}
-	if (!message->message || !header_fill(message, header_r))
-		ratchet_message_free(&message);
-	return message;
+	return ratchet_result_of(ratchet, code);
 }
 
 void
-ratchet_message_free(struct ratchet_message **message)
+ratchet_forget(struct ratchet *ratchet, int64_t before)
 {
-	if (!*message)
-		return;
-	if ((*message)->prekey)
-		SIGNAL_UNREF((*message)->prekey);
-	else
-		SIGNAL_UNREF((*message)->message);
-	free(*message);
-	*message = NULL;
-}
-
-enum ratchet_result
-ratchet_decrypt(struct ratchet *ratchet, struct arena *arena, const char *jid, uint32_t device,
-		struct ratchet_message *message, const void **bytes_r, size_t *len_r)
-{
-	signal_protocol_address address = address_of(jid, device);
-	session_cipher *cipher = NULL;
-	signal_buffer *plain = NULL;
-	assert(db_active(ratchet->store.db));
-	ratchet->store.prekey_used = false;
-	int code = session_cipher_create(&cipher, ratchet->store.context, &address, context_of(ratchet));
-	if (code == SG_SUCCESS && message->prekey)
-		code = session_cipher_decrypt_pre_key_signal_message(cipher, message->prekey, NULL, &plain);
-	else if (code == SG_SUCCESS)
-		code = session_cipher_decrypt_signal_message(cipher, message->message, NULL, &plain);
-	if (code == SG_SUCCESS) {
-		*len_r = signal_buffer_len(plain);
-		*bytes_r = arena_strndup(arena, (const char *)signal_buffer_const_data(plain), *len_r);
-	}
-	signal_buffer_bzero_free(plain);
-	if (cipher)
-		session_cipher_free(cipher);
-	return result_of(ratchet, code);
-}
-
-bool
-ratchet_has_chain(struct ratchet *ratchet, const char *jid, uint32_t device, struct ratchet_message *message)
-{
-	signal_protocol_address address = address_of(jid, device);
-	session_record *record = NULL;
-	bool has = false;
-	if (signal_protocol_session_load_session(ratchet->store.context, &record, &address) == 0)
-		has = session_state_get_receiver_chain_key(
-		    session_record_get_state(record),
-		    signal_message_get_sender_ratchet_key(message->message));
-	SIGNAL_UNREF(record);
-	return has;
-}
-
-bool
-ratchet_prekey_used(struct ratchet *ratchet)
-{
-	return ratchet->store.prekey_used;
+	skipped_expire(ratchet->store.db, ratchet->store.account, before);
+	vault_trim(ratchet);
 }

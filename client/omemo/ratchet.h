@@ -20,10 +20,10 @@ struct ratchet_message;
 
 enum ratchet_result {
 	RATCHET_OK,
-	RATCHET_DUPLICATE, /* the library has no key for that counter any more */
 	RATCHET_NO_SESSION,
-	RATCHET_KEY_GONE, /* a prekey that is not here (any more) */
-	RATCHET_BAD,      /* a MAC or signature does not hold, a chain that is gone, or a gap */
+	RATCHET_KEY_GONE, /* a prekey or message key that is not here (any more) */
+	RATCHET_GAP,      /* too far ahead in its chain (vault.h) */
+	RATCHET_BAD,      /* a MAC or signature does not hold */
 	RATCHET_MALFORMED,
 	RATCHET_FAILED, /* the database: db_error() */
 };
@@ -70,12 +70,16 @@ struct ratchet_header {
 struct ratchet_message *ratchet_read(struct ratchet *ratchet, const void *bytes, size_t len, bool prekey,
 				     struct ratchet_header *header_r);
 void ratchet_message_free(struct ratchet_message **message);
+/* *chain: of the table chain (session.h), 0 when it is not there yet; made when the message is good. */
 enum ratchet_result ratchet_decrypt(struct ratchet *ratchet, struct arena *arena, const char *jid,
-				    uint32_t device, struct ratchet_message *message, const void **bytes_r,
-				    size_t *len_r);
-/* The session still has this receiving chain: messages of it may be read. */
-bool ratchet_has_chain(struct ratchet *ratchet, const char *jid, uint32_t device,
-		       struct ratchet_message *message);
-bool ratchet_prekey_used(struct ratchet *ratchet); /* by the last ratchet_decrypt: a published one */
+				    uint32_t device, struct ratchet_message *message, int64_t *chain,
+				    const void **bytes_r, size_t *len_r);
+/* Of the last ratchet_decrypt(): a published prekey was used; the sender has left that chain already. */
+bool ratchet_prekey_used(struct ratchet *ratchet);
+bool ratchet_late(struct ratchet *ratchet);
+
+/* Once a day or so: what is kept of messages that did not come (vault.h) leaves when it is older than `before`, and
+ * beyond the bounds. */
+void ratchet_forget(struct ratchet *ratchet, int64_t before);
 
 #endif
