@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """The log: one message's whole story by its id, one connection's by its own; nothing secret, nothing forged, no flood."""
+import os
 import re
 import secrets
+import socket
 
 from lazo_test import *
 from xmpp_raw import *
@@ -137,6 +139,52 @@ def test_no_flood():
     a.barrier(30)
     equal(sum(f"for {away}" in x[3] and "accepted" in x[3] for x in lines()), 300)
     a.close()
+
+
+def quiet_relay(stderr):
+    """A relay whose log goes there, and may not be read: its port is fixed."""
+    other = Relay(authority=relay.authority, start=False)
+    other.write_conf()
+    port = free_port()
+    other.file.write_text(other.file.read_text().replace('client = ["127.0.0.1:0"]', f'client = ["127.0.0.1:{port}"]'))
+    other.ports = {"client": port}
+    other.process = background([BUILD / "relay" / "lazod", "-c", other.file], stdout=stderr, stderr=stderr)
+    eventually(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 20, "it listens")
+    return other
+
+
+def works_and_ends(other):
+    a, b = login(other, other.user()), login(other, other.user())
+    for i in range(20):
+        a.send(f"<message to='{b.jid}' type='chat' id='l{i}'><body>x</body></message>")
+        b.message(id=f"l{i}")
+    a.close(), b.close()
+    check(other.alive())
+    other.stop()
+
+
+def test_a_log_that_cannot_be_written():
+    # Attacks 2.8: a full disk under the log, and a reader of the log that has died, cost the relay nothing
+    with open("/dev/full", "wb") as full:
+        works_and_ends(quiet_relay(full))
+    reader, writer = os.pipe()
+    other = quiet_relay(writer)
+    os.close(writer)
+    os.close(reader)
+    works_and_ends(other)
+
+
+def test_a_log_that_is_rotated():
+    # Attacks 2.8: cut off under the relay (copytruncate), it goes on at the new end: no hole, no line lost behind that
+    other = Relay(authority=relay.authority)
+    name = other.user()
+    login(other, name).close()
+    check(other.log.stat().st_size > 0)
+    os.truncate(other.log, 0)
+    login(other, name).close()
+    eventually(lambda: "logged in" in other.log_text(), 5, "it goes on")
+    check("\0" not in other.log_text(), "no hole of what was cut off")
+    other.stop()
 
 
 def flooded(start):

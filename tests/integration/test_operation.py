@@ -156,6 +156,52 @@ def test_signals_that_mean_nothing():
     login(relay, jid).close()
 
 
+def test_signals_in_every_state():
+    """SIGPIPE and SIGHUP while some shake hands, some are half through SASL, bound, idle or in the middle of a stanza: all go on."""
+    name, held = jid.partition("@")[0], []
+    for state in ("connected", "open", "tls", "sasl", "bound", "half"):
+        stream = Stream(relay)
+        scram = None
+        if state != "connected":
+            stream.open()
+        if state not in ("connected", "open"):
+            stream.starttls()
+            stream.open()
+        if state == "sasl":
+            scram = Scram("SCRAM-SHA-256", name, PASSWORD)
+            scram.challenge = stream.sasl("SCRAM-SHA-256", scram.first())[1]
+        if state in ("bound", "half"):
+            stream.auth(name)
+            stream.bind()
+            stream.send("<iq type='get' id='h'" if state == "half" else "")
+        held.append((state, stream, scram))
+    away = login(relay, jid)
+    offset = len(relay.log_text())
+    for i in range(5):
+        relay.process.send_signal(signal.SIGPIPE)
+        relay.process.send_signal(signal.SIGHUP)
+        eventually(lambda i=i: relay.log_text(offset).count("reloaded") > i, 10, "reloaded")
+    for state, stream, scram in held:
+        if state == "connected":
+            stream.open()
+        if state in ("connected", "open"):
+            stream.starttls()
+            stream.open()
+        if state == "sasl":
+            equal(stream.sasl_response(scram.final(scram.challenge))[0], "success")
+            stream.open()
+            stream.bind()
+        elif state == "half":
+            stream.send(f" to='{HOST}'><ping xmlns='urn:xmpp:ping'/></iq>")
+            stream.wait(lambda e: e.get("id") == "h")
+        elif state != "bound":
+            stream.auth(name)
+            stream.bind()
+        stream.barrier()
+        stream.close()
+    away.close()
+
+
 def test_files_are_private():
     equal(stat.S_IMODE(relay.data.stat().st_mode), 0o700)
     for file in relay.data.rglob("*"):

@@ -176,6 +176,34 @@ def test_a_refusal_costs_the_same_however_much_waits():
     big.stop()
 
 
+def test_a_flood_of_many_strangers():
+    """Attack R9, of local senders: 100 messages of each of 1,000 (here 40) people to one who is away. Each costs the same; half of the
+    mailbox is the contacts' all the while; what was accepted is there, whole, at the end."""
+    count = 1000 if LONG else 40
+    most = count * 50
+    flooded = Relay(authority=relay.authority, quota={"pending": most, "pending_bytes": 0})
+    friend, stranger, away = people(flooded)
+    stranger.close()
+    taken, costs, tenth = 0, [], max(count // 10, 1)
+    for first in range(0, count, tenth):
+        streams = [login(flooded, flooded.user(), presence=False) for _ in range(tenth)]
+        before = flooded.cpu_seconds()
+        taken += sum(send(stream, away, 100) for stream in streams)
+        costs.append((flooded.cpu_seconds() - before) / (tenth * 100))
+        for stream in streams:
+            stream.drop()
+        equal(send(friend, away, 10), 10, "a contact always has room")
+    print(f"  {count * 100} messages of {count} strangers, {taken} taken; CPU each "
+          f"{', '.join(f'{cost * 1e6:.0f}' for cost in costs)} us by tenths")
+    equal(taken, most // 2, "half of the mailbox, and no more")
+    kept, refused = costs[:4], costs[-4:]
+    check(max(refused) < 2 * max(kept) + 50e-6, "the last cost no more than the first")
+    equal(wrong_numbers(flooded), 0)
+    equal(empty(flooded, away), taken + 10 * len(costs), "what was accepted, all of it")
+    friend.close()
+    flooded.stop()
+
+
 def test_control_a_wrong_number_is_seen():
     relay.stop()
     with sqlite3.connect(relay.data / "lazo.db") as database:
