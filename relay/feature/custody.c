@@ -60,6 +60,62 @@ add_stage(struct arena *arena, struct xml *status, const char *name, int64_t tim
 }
 
 static void
+add_time(struct arena *arena, struct xml *stage, const char *name, int64_t time)
+{
+	char stamp[STAMP_LEN + 1];
+
+	if (time == 0)
+		return;
+	stamp_format(stamp, time);
+	xml_set(arena, stage, name, stamp);
+}
+
+static void
+add_held(struct arena *arena, struct xml *status, const char *by, const struct status_row *row)
+{
+	struct xml *stage;
+
+	if (row->held == 0)
+		return;
+	add_stage(arena, status, "held", row->held);
+	stage = xml_find(status, "held", NULL);
+	xml_set(arena, stage, "by", by);
+	xml_set(arena, stage, "reason", row->held_reason);
+	xml_set(arena, stage, "tries", arena_printf(arena, "%" PRId64, row->tries));
+	add_time(arena, stage, "next", row->next);
+	add_time(arena, stage, "until", row->until);
+}
+
+static void
+add_handed(struct arena *arena, struct xml *status, const struct status_row *row)
+{
+	static const char *const hows[] = {
+		[SPOOL_HOW_NONE] = "received", [SPOOL_DURABLE] = "durable", [SPOOL_RECEIVED] = "received",
+		[SPOOL_HOW_UNCONFIRMED] = "unconfirmed",
+	};
+	const char *at = strchr(row->to, '@');
+	struct xml *stage;
+
+	if (row->handed == 0)
+		return;
+	add_stage(arena, status, "handed", row->handed);
+	stage = xml_find(status, "handed", NULL);
+	xml_set(arena, stage, "to", at == NULL ? row->to : at + 1);
+	xml_set(arena, stage, "how", hows[row->how]);
+}
+
+static void
+add_end(struct arena *arena, struct xml *status, const struct status_row *row)
+{
+	bool expired = row->reason != NULL && strcmp(row->reason, "expired") == 0;
+
+	add_stage(arena, status, expired ? "expired" : "refused", row->ended);
+	if (row->ended != 0 && !expired)
+		xml_add(arena, xml_find(status, "refused", NULL), row->reason == NULL ? "undefined-condition" : row->reason,
+		    NS_STANZA_ERRORS);
+}
+
+static void
 add_status(struct arena *arena, struct xml *parent, const struct custody *custody, const struct status_row *row)
 {
 	struct xml *status = xml_add(arena, parent, "status", NS_CUSTODY);
@@ -70,8 +126,11 @@ add_status(struct arena *arena, struct xml *parent, const struct custody *custod
 	xml_set(arena, status, "origin", row->origin);
 	xml_set(arena, status, "to", row->to);
 	add_stage(arena, status, "accepted", row->accepted);
+	add_held(arena, status, router_domain(custody->router), row);
+	add_handed(arena, status, row);
 	add_stage(arena, status, "delivered", row->delivered);
 	add_stage(arena, status, "displayed", row->displayed);
+	add_end(arena, status, row);
 }
 
 /* ---- telling (5) ---- */
@@ -102,7 +161,7 @@ tell(const struct custody *custody, struct account *account, const struct status
 }
 
 static void
-tell_rows(void *arg, bool failed, const struct status_row *rows, size_t count)
+tell_moved(void *arg, bool failed, const struct status_row *rows, size_t count)
 {
 	const struct custody *custody = arg;
 
@@ -110,13 +169,21 @@ tell_rows(void *arg, bool failed, const struct status_row *rows, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct account *account = account_resident(custody->router, rows[i].node);
 
-		if (account != NULL && rows[i].delivered != 0) /* a push without it would tell it as well */
+		if (account != NULL)
 			tell(custody, account, &rows[i]);
 	}
 }
 
-void
-custody_delivered(struct router *router, const int64_t *ids, size_t count)
+static void
+tell_delivered(void *arg, bool failed, const struct status_row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].delivered != 0) /* a push without it would tell it as well */
+			tell_moved(arg, failed, &rows[i], 1);
+}
+
+static void
+read_all(struct router *router, const int64_t *ids, size_t count, read_status_fn *then)
 {
 	struct custody *custody = custody_of(router);
 
@@ -124,8 +191,29 @@ custody_delivered(struct router *router, const int64_t *ids, size_t count)
 		return;
 	for (size_t done = 0, part; done < count; done += part) {
 		part = count - done < CHANGED_MOST ? count - done : CHANGED_MOST;
-		read_status_of(router_store(router), ids + done, part, tell_rows, custody);
+		read_status_of(router_store(router), ids + done, part, then, custody);
 	}
+}
+
+void
+custody_delivered(struct router *router, const int64_t *ids, size_t count)
+{
+	read_all(router, ids, count, tell_delivered);
+}
+
+void
+custody_moved(struct router *router, const int64_t *ids, size_t count)
+{
+	read_all(router, ids, count, tell_moved);
+}
+
+void
+custody_waits(struct router *router, const char *domain, int64_t id, int64_t time)
+{
+	struct custody *custody = custody_of(router);
+
+	if (custody != NULL && custody->listeners > 0)
+		read_status_held(router_store(router), domain, id, time, tell_moved, custody);
 }
 
 /* ---- making a record ---- */
@@ -147,7 +235,7 @@ record(struct event *event)
 	event_add(event, &(struct op){ .kind = OP_STATUS_NEW,
 				       .account = event->sender->node,
 				       .id = event->message_id,
-				       .peer = event->target->jid,
+				       .peer = event->target != NULL ? event->target->jid : jid_bare_text(event->arena, &event->to),
 				       .item = name_of(event->stanza),
 				       .time = event->time });
 }
@@ -179,6 +267,16 @@ on_message(struct event *event, void *state)
 		record(event);
 	note(event, "received", NS_RECEIPTS, OP_STATUS_RECEIVED);
 	note(event, "displayed", NS_MARKERS, OP_STATUS_DISPLAYED);
+	return PASS;
+}
+
+/* For another relay: what is held (hold.c) has its number. */
+static enum verdict
+on_send(struct event *event, void *state)
+{
+	(void)state;
+	if (event->kind == STANZA_MESSAGE && event->scope == TO_REMOTE && event->message_id != 0 && event->origin->hears_custody)
+		record(event);
 	return PASS;
 }
 
@@ -334,6 +432,7 @@ static const struct iq_handler handlers[] = {
 	{ 0 },
 };
 static const struct hook hooks[] = {
+	{ POINT_SEND, ORDER_COPY, on_send },
 	{ POINT_MESSAGE, ORDER_COPY, on_message },
 	{ POINT_CLOSED, ORDER_DELIVER, on_closed },
 	{ 0 },

@@ -21,6 +21,7 @@
 #include "proto/stanza.h"
 #include "proto/xml.h"
 #include "relay/conf.h"
+#include "relay/feature/custody.h"
 #include "relay/feature/feature_table.h"
 #include "relay/feature/hold_notice.h"
 #include "relay/feature/mailbox.h"
@@ -37,13 +38,16 @@ enum { NAME_MOST = 256 /* bytes of a stanza's id; errors that name a longer one 
 
 /* ---- out ---- */
 
-/* One form on the wire and in the archive. */
+/* One form on the wire and in the archive; the number by which all that records the message knows it. */
 static enum verdict
 on_send_early(struct event *event, void *state)
 {
 	(void)state;
-	if (event->kind == STANZA_MESSAGE && event->scope == TO_REMOTE)
-		xml_set(event->arena, event->stanza, "to", jid_text(event->arena, &event->to));
+	if (event->kind != STANZA_MESSAGE || event->scope != TO_REMOTE)
+		return PASS;
+	xml_set(event->arena, event->stanza, "to", jid_text(event->arena, &event->to));
+	if (queue_is_on(router_queue(event->router)) && message_is_storable(event->stanza))
+		event->message_id = store_next_id(router_store(event->router));
 	return PASS;
 }
 
@@ -73,8 +77,7 @@ on_send(struct event *event, void *state)
 	uint8_t custody[32];
 
 	(void)state;
-	if (event->kind != STANZA_MESSAGE || event->scope != TO_REMOTE || !queue_is_on(router_queue(event->router)) ||
-	    !message_is_storable(event->stanza))
+	if (event->kind != STANZA_MESSAGE || event->scope != TO_REMOTE || event->message_id == 0)
 		return PASS;
 	random_bytes(custody, sizeof custody);
 	message_keep(event);
@@ -238,6 +241,7 @@ on_moved(void *arg, const int64_t *ids, size_t count)
 	struct hold *hold = arg;
 	struct account *account;
 
+	custody_moved(hold->router, ids, count);
 	for (size_t i = 0; i < count && hold->notices != NULL; i++) {
 		struct notice **at = find_notice(hold, ids[i]);
 		if (*at == NULL)
@@ -252,6 +256,12 @@ on_moved(void *arg, const int64_t *ids, size_t count)
 	}
 }
 
+static void
+on_waits(void *arg, const char *domain, int64_t id, int64_t time)
+{
+	custody_waits(((struct hold *)arg)->router, domain, id, time);
+}
+
 /* ---- the feature ---- */
 
 static void *
@@ -260,7 +270,7 @@ init(struct router *router)
 	struct hold *hold = xcalloc(1, sizeof *hold);
 
 	hold->router = router;
-	queue_set_owner(router_queue(router), &(struct queue_owner){ .ended = on_ended, .moved = on_moved, .arg = hold });
+	queue_set_owner(router_queue(router), &(struct queue_owner){ .ended = on_ended, .moved = on_moved, .waits = on_waits, .arg = hold });
 	return hold;
 }
 

@@ -307,9 +307,9 @@ answered(void *arg, enum txn_result result)
 	if (result == TXN_COMMITTED && answer->wait) {
 		queue_added(queue, answer->domain, answer->id);
 		pump_stop_pair(domain_find(queue, answer->domain), answer->to, answer->from, answer->wait_ms);
-	} else if (result == TXN_COMMITTED && queue->owner.moved != NULL) {
-		queue->owner.moved(queue->owner.arg, &answer->id, 1);
 	}
+	if (result == TXN_COMMITTED && queue->owner.moved != NULL)
+		queue->owner.moved(queue->owner.arg, &answer->id, 1);
 	if (domain != NULL)
 		pump_forget(domain, answer->id);
 	answer_end(answer, true);
@@ -333,7 +333,7 @@ take_answer(struct answer *answer, const struct spool_row *row)
 	answer->id = row->id;
 	if (answer->wait) {
 		answer->wait_ms = backoff_ms(row->tries + 1, 60 * 1000, queue->conf->retry_most * 1000, (uint32_t)row->id);
-		txn_add(txn, &(struct op){ .kind = OP_SPOOL_DEFER, .id = row->id, .expires = now_wall() + answer->wait_ms,
+		txn_add(txn, &(struct op){ .kind = OP_SPOOL_DEFER, .id = row->id, .time = now_wall(), .expires = now_wall() + answer->wait_ms,
 			.config = stanza_error_name(answer->error) });
 	} else {
 		struct ending ending = { .queue = answer->queue, .end = QUEUE_REFUSED, .error = answer->error };

@@ -49,6 +49,8 @@ struct domain {
 	bool scheduled; /* domain_run will come */
 	size_t doubtful; /* so many more are sent one at a time: of what lost the last stream, the others are not to suffer */
 	int64_t wanted_at; /* ms, monotonic */
+	int64_t untold; /* from this row on it is not recorded that they wait; INT64_MAX: none */
+	bool telling;
 	bool refusing;  /* all its rows are ending */
 	int64_t tries;
 	int64_t until; /* ms, monotonic: no try before */

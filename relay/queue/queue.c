@@ -51,7 +51,7 @@ domain_new(struct queue *queue, const char *name)
 
 	domain->queue = queue;
 	domain->name = xstrdup(name);
-	domain->back = INT64_MAX;
+	domain->back = domain->untold = INT64_MAX;
 	domain->timer = timer_new(queue->loop, on_timer, domain);
 	domain->next = *bucket;
 	*bucket = domain;
@@ -170,6 +170,49 @@ remember_try(struct domain *domain, int64_t wait, const char *text)
 	txn_submit(&txn, NULL, NULL);
 }
 
+struct telling {
+	struct domain *domain;
+	int64_t from, time;
+};
+
+static void tell_waiting(struct domain *domain);
+
+static void
+told_waiting(void *arg, enum txn_result result)
+{
+	struct telling *telling = arg;
+	struct domain *domain = telling->domain;
+	const struct queue_owner *owner = &domain->queue->owner;
+
+	domain->telling = false;
+	if (domain_release(domain)) {
+		if (result == TXN_COMMITTED && owner->waits != NULL)
+			owner->waits(owner->arg, domain->name, telling->from, telling->time);
+		tell_waiting(domain);
+		domain_kick(domain);
+	}
+	free(telling);
+}
+
+/* To those who wrote what waits for another try. What is added meanwhile comes next, together. */
+static void
+tell_waiting(struct domain *domain)
+{
+	struct telling *telling;
+	struct txn *txn;
+
+	if (domain->telling || domain->untold == INT64_MAX || domain->state != RESTING || now_mono() >= domain->until)
+		return;
+	telling = xcalloc(1, sizeof *telling);
+	*telling = (struct telling){ .domain = domain, .from = domain->untold, .time = now_wall() };
+	domain->untold = INT64_MAX;
+	domain->telling = true;
+	txn = txn_new(domain->queue->store);
+	txn_add(txn, &(struct op){ .kind = OP_STATUS_HELD, .peer = domain->name, .id = telling->from, .time = telling->time });
+	domain_hold(domain);
+	txn_submit(&txn, told_waiting, telling);
+}
+
 static void
 go_down(struct domain *domain, const char *text, int64_t least)
 {
@@ -193,6 +236,7 @@ go_down(struct domain *domain, const char *text, int64_t least)
 		log_info(NULL, "%s: %s; what is for it waits here", domain->name, text);
 	log_debug(NULL, "%s: %s; try %lld in %lld s", domain->name, text, (long long)domain->tries + 1, (long long)(wait / 1000));
 	remember_try(domain, wait, text);
+	tell_waiting(domain);
 	domain_kick(domain);
 }
 
@@ -283,6 +327,7 @@ take_loaded(struct domain *domain, const struct spool_domain *row)
 	if (wait > 0) {
 		int64_t most = longest(domain->queue) + longest(domain->queue) / 5;
 		domain->until = now_mono() + (wait < most ? wait : most);
+		tell_waiting(domain);
 	}
 }
 
@@ -323,6 +368,7 @@ on_begin(void *arg, bool failed, const struct spool_domain *rows, size_t count)
 		struct domain *domain = domain_find(queue, rows[i].domain);
 		if (domain == NULL)
 			domain = domain_new(queue, rows[i].domain);
+		domain->untold = 0;
 		take_loaded(domain, &rows[i]);
 		domain->due = true;
 		domain_kick(domain);
@@ -422,6 +468,9 @@ queue_added(struct queue *queue, const char *name, int64_t id)
 		domain->back = id - 1;
 	if (domain->after >= id)
 		domain->after = id - 1;
+	if (domain->untold > id)
+		domain->untold = id;
+	tell_waiting(domain);
 	domain_kick(domain);
 }
 

@@ -68,6 +68,8 @@ struct queue_owner {
 	    const char *text);
 	/* Custody of these messages has moved or ended, and that is committed. */
 	void (*moved)(void *arg, const int64_t *ids, size_t count);
+	/* What is held for a domain from that message on waits for another try, and is so recorded (OP_STATUS_HELD). */
+	void (*waits)(void *arg, const char *domain, int64_t id, int64_t time);
 	void *arg;
 };
 

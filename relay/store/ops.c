@@ -273,6 +273,7 @@ static const struct op_row {
 	[OP_STATUS_DELIVERED] = { op_status_delivered, false },
 	[OP_STATUS_RECEIVED] = { op_status_received, false },
 	[OP_STATUS_DISPLAYED] = { op_status_displayed, false },
+	[OP_STATUS_HELD] = { op_status_held, false },
 	[OP_STATUS_EXPIRE] = { op_status_expire, false },
 	[OP_SPOOL_NEW] = { op_spool_new, true },
 	[OP_SPOOL_SETTLE] = { op_spool_settle, false },

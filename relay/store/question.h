@@ -60,7 +60,7 @@ struct question {
 	const char *node, *name, *item;
 	const char **names;
 	size_t limit, skip;
-	int64_t after;
+	int64_t after, time;
 	struct archive_query archive;
 	/* found */
 	bool failed, found;

@@ -186,7 +186,12 @@ static const char eleventh[] =
     "ALTER TABLE roster DROP COLUMN unsent;"
     "PRAGMA user_version = 11;";
 
-static const char *const steps[] = { first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh };
+/* status: since when the message waits for another relay that was tried in vain. */
+static const char twelfth[] =
+    "ALTER TABLE status ADD COLUMN held INTEGER NOT NULL DEFAULT 0;"
+    "PRAGMA user_version = 12;";
+
+static const char *const steps[] = { first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh, twelfth };
 
 int64_t
 schema_version(void)

@@ -96,7 +96,10 @@ op_spool_clean(struct db *db, struct txn_op *own)
 enum db_result
 op_spool_defer(struct db *db, struct txn_op *own)
 {
-	return db_run(db, SQL_SPOOL_DEFER, v_int(own->op.id), v_int(own->op.expires), v_text(own->op.config));
+	const struct op *op = &own->op;
+	enum db_result result = db_run(db, SQL_SPOOL_DEFER, v_int(op->id), v_int(op->expires), v_text(op->config));
+
+	return result == DB_OK ? op_held(db, op->id, op->time) : result;
 }
 
 enum db_result

@@ -20,8 +20,17 @@
 	" FROM box b JOIN msg m ON m.id = b.id JOIN jid f ON f.id = m.sender JOIN jid t ON t.id = m.recipient"
 
 #define STATUS_ROWS                                                                                          \
-	"SELECT s.id, s.change, a.node, j.text, s.origin, s.accepted, s.delivered, s.displayed"              \
-	" FROM status s JOIN account a ON a.id = s.account JOIN jid j ON j.id = s.peer"
+	"SELECT s.id, s.change, a.node, j.text, s.origin, s.accepted, s.delivered, s.displayed,"             \
+	" CASE WHEN sp.id IS NULL THEN 0 ELSE s.held END, sp.expires, sp.tries + coalesce(p.tries, 0),"      \
+	" max(sp.next, coalesce(p.next, 0)), CASE WHEN sp.next > 0 THEN sp.reason ELSE p.reason END,"        \
+	" s.handed, s.how, s.ended, s.reason"                                                                \
+	" FROM status s JOIN account a ON a.id = s.account JOIN jid j ON j.id = s.peer"                      \
+	" LEFT JOIN spool sp ON sp.id = s.id AND sp.state = 0 LEFT JOIN jid d ON d.id = sp.destination"      \
+	" LEFT JOIN peer p ON p.domain = d.text"
+/* The newest of what is held for a domain, from a row on. */
+#define SPOOL_NEWEST                                                                                         \
+	"SELECT id FROM spool WHERE destination = (SELECT id FROM jid WHERE text = ?1) AND state = 0"        \
+	" AND id >= ?2 ORDER BY id DESC LIMIT 1000"
 
 #define SPOOL_JOINS                                                                                          \
 	" FROM spool s JOIN msg m ON m.id = s.id JOIN jid f ON f.id = m.sender JOIN jid t ON t.id = m.recipient" \
@@ -168,13 +177,17 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_STATUS_EXPIRE] =
 	    "DELETE FROM status WHERE id IN (SELECT id FROM status ORDER BY id LIMIT 500) AND accepted <= ?1",
 	[SQL_READ_STATUS_SINCE] = STATUS_ROWS " WHERE s.account = (SELECT id FROM account WHERE node = ?1)"
-					      " AND s.change > ?2 AND (s.delivered <> 0 OR s.displayed <> 0)"
+					      " AND s.change > ?2 AND (s.delivered <> 0 OR s.displayed <> 0"
+					      " OR s.held <> 0 OR s.handed <> 0 OR s.ended <> 0)"
 					      " ORDER BY s.change LIMIT ?3",
 	[SQL_READ_STATUS_ORIGIN] = STATUS_ROWS " WHERE s.account = (SELECT id FROM account WHERE node = ?1)"
 					       " AND s.origin = ?2 ORDER BY s.id DESC LIMIT 1",
 	[SQL_READ_STATUS_OF] = STATUS_ROWS " WHERE s.id = ?1",
 	[SQL_STATUS_HANDED] = "UPDATE status SET handed = ?2, how = ?3, change = ?4 WHERE id = ?1",
 	[SQL_STATUS_ENDED] = "UPDATE status SET ended = ?2, reason = ?3, change = ?4 WHERE id = ?1",
+	[SQL_STATUS_HELD] = "UPDATE status SET held = ?2, handed = 0, how = 0, change = ?3 WHERE id = ?1",
+	[SQL_STATUS_UNTOLD] = "SELECT id FROM status WHERE held = 0 AND id IN (" SPOOL_NEWEST ") ORDER BY id",
+	[SQL_READ_STATUS_HELD] = STATUS_ROWS " WHERE s.held = ?3 AND s.id IN (" SPOOL_NEWEST ") ORDER BY s.id",
 	[SQL_STATUS_OWNER] = "SELECT account FROM status WHERE id = ?1",
 
 	/* spool.state: enum spool_state */

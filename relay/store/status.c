@@ -13,7 +13,10 @@
 #include "relay/store/question.h"
 #include "relay/store/store-private.h"
 
-enum { RECORDS_MOST = 100000 }; /* an account */
+enum {
+	RECORDS_MOST = 100000, /* an account */
+	HELD_MOST = 1000,      /* as in sql.c */
+};
 
 /* ---- writing */
 
@@ -105,6 +108,33 @@ op_handed(struct db *db, int64_t id, int64_t time, int how)
 }
 
 enum db_result
+op_held(struct db *db, int64_t id, int64_t time)
+{
+	int64_t change;
+	enum db_result result = change_of(db, id, time, &change);
+
+	if (result == DB_OK)
+		result = db_run(db, SQL_STATUS_HELD, v_int(id), v_int(time), v_int(change));
+	return none_is_ok(result);
+}
+
+enum db_result
+op_status_held(struct db *db, struct txn_op *own)
+{
+	const struct op *op = &own->op;
+	struct stmt *stmt = db_ask(db, SQL_STATUS_UNTOLD, v_text(op->peer), v_int(op->id));
+	int64_t ids[HELD_MOST];
+	size_t count = 0;
+	enum db_result result;
+
+	while ((result = db_next(db, stmt)) == DB_ROW)
+		ids[count++] = col_int(stmt, 0);
+	for (size_t i = 0; i < count && result == DB_OK; i++)
+		result = op_held(db, ids[i], op->time);
+	return result;
+}
+
+enum db_result
 op_ended(struct db *db, int64_t id, int64_t time, const char *reason)
 {
 	int64_t change;
@@ -178,6 +208,15 @@ keep_row(struct question *q, struct stmt *stmt)
 	row->accepted = col_int(stmt, 5);
 	row->delivered = col_int(stmt, 6);
 	row->displayed = col_int(stmt, 7);
+	row->held = col_int(stmt, 8);
+	row->until = col_int(stmt, 9);
+	row->tries = col_int(stmt, 10);
+	row->next = col_int(stmt, 11);
+	row->held_reason = keep_text(q, stmt, 12);
+	row->handed = col_int(stmt, 13);
+	row->how = (enum spool_how)col_int(stmt, 14);
+	row->ended = col_int(stmt, 15);
+	row->reason = keep_text(q, stmt, 16);
 }
 
 static enum db_result
@@ -219,6 +258,13 @@ answer_of(struct db *db, struct question *q)
 	return result;
 }
 
+static enum db_result
+answer_held(struct db *db, struct question *q)
+{
+	return keep_rows(db, q, db_ask(db, SQL_READ_STATUS_HELD, v_text(q->name), v_int(q->after), v_int(q->time)));
+}
+
+static const struct question_kind ask_held = { answer_held, tell };
 static const struct question_kind ask_since = { answer_since, tell };
 static const struct question_kind ask_origin = { answer_origin, tell };
 static const struct question_kind ask_of = { answer_of, tell };
@@ -237,6 +283,16 @@ void
 read_status_origin(struct store *store, const char *node, const char *origin, read_status_fn *fn, void *arg)
 {
 	question_ask(store, question_new(&ask_origin, (union question_fn){ .status = fn }, arg, node, origin));
+}
+
+void
+read_status_held(struct store *store, const char *domain, int64_t id, int64_t time, read_status_fn *fn, void *arg)
+{
+	struct question *q = question_new(&ask_held, (union question_fn){ .status = fn }, arg, NULL, domain);
+
+	q->after = id;
+	q->time = time;
+	question_ask(store, q);
 }
 
 void

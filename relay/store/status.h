@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "relay/store/spool.h"
 
 struct store;
 
@@ -21,6 +22,13 @@ struct status_row {
 	const char *to;     /* bare JID text */
 	const char *origin; /* the sender's own name for it; NULL: none */
 	int64_t accepted, delivered, displayed; /* ms; 0: not yet, as far as may be told */
+	int64_t held;              /* since when; 0: it is not, or was not yet tried in vain. Only then: */
+	int64_t until, tries, next;
+	const char *held_reason;   /* NULL: not known */
+	int64_t handed;            /* to the other relay */
+	enum spool_how how;
+	int64_t ended;             /* for good */
+	const char *reason;        /* "expired", else the condition of the error */
 };
 typedef void read_status_fn(void *arg, bool failed, const struct status_row *rows, size_t count);
 
@@ -28,6 +36,8 @@ typedef void read_status_fn(void *arg, bool failed, const struct status_row *row
 void read_status_since(struct store *store, const char *node, int64_t change, size_t limit, read_status_fn *fn, void *arg);
 /* Of this account, the newest message that it called so: 0 or 1 row. */
 void read_status_origin(struct store *store, const char *node, const char *origin, read_status_fn *fn, void *arg);
+/* What OP_STATUS_HELD of this domain, id and time has changed. */
+void read_status_held(struct store *store, const char *domain, int64_t id, int64_t time, read_status_fn *fn, void *arg);
 /* Of anybody, those of these messages that have a record. */
 void read_status_of(struct store *store, const int64_t *ids, size_t count, read_status_fn *fn, void *arg);
 

@@ -85,12 +85,14 @@ enum db_result op_jid_intern(struct db *db, const char *text, size_t len, int64_
 /* status.c. op_delivered: a device of `recipient` (account id) has confirmed it; before the message may go. */
 enum db_result op_delivered(struct db *db, int64_t recipient, int64_t id, int64_t time);
 /* Custody of message `id` has moved (how: enum spool_how), or it has ended otherwise. */
+enum db_result op_held(struct db *db, int64_t id, int64_t time); /* again: it had been handed over */
 enum db_result op_handed(struct db *db, int64_t id, int64_t time, int how);
 enum db_result op_ended(struct db *db, int64_t id, int64_t time, const char *reason);
 enum db_result op_status_new(struct db *db, struct txn_op *op);
 enum db_result op_status_delivered(struct db *db, struct txn_op *op);
 enum db_result op_status_received(struct db *db, struct txn_op *op);
 enum db_result op_status_displayed(struct db *db, struct txn_op *op);
+enum db_result op_status_held(struct db *db, struct txn_op *op);
 enum db_result op_status_expire(struct db *db, struct txn_op *op);
 
 /* counter.c: the last OP_COUNTER of each stream in these transactions, but not of those that have failed. */

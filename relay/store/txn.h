@@ -76,6 +76,7 @@ enum op_kind {
 				(with `time`) says so itself */
 	OP_STATUS_RECEIVED,  /* `peer` says that what this account called `item` has come */
 	OP_STATUS_DISPLAYED, /* and was displayed */
+	OP_STATUS_HELD,      /* of what is held for the domain `peer` from message `id` on the newest 1000: it waits since `time` */
 	OP_STATUS_EXPIRE,    /* forget at most 500 of the oldest, accepted by op.time */
 	/* spool.h: messages held for other relays */
 	OP_SPOOL_NEW,   /* message `id`, which the stanza calls `item` (NULL: nothing), is held for the domain `peer` with the custody

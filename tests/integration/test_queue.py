@@ -188,6 +188,61 @@ def test_error_comes_back():
     a.close()
 
 
+CUSTODY = "{urn:lazo:custody:0}"
+ENABLE = "<enable xmlns='urn:lazo:custody:0'/>"
+
+
+def told(stream, origin, last):
+    """The push after which that stage is the last."""
+    def found(m):
+        status = m.find(CUSTODY + "status") if m.tag == CLIENT + "message" else None
+        return status is not None and status.get("origin") == origin and local(status[-1]) == last
+    return stream.wait(found, 30, f"{origin} is {last}").find(CUSTODY + "status")
+
+
+def asked(stream, origin):
+    return stream.result("get", f"<query xmlns='urn:lazo:custody:0' origin='{origin}'/>").find(f"{CUSTODY}query/{CUSTODY}status")
+
+
+def names_of(status):
+    return [local(stage) for stage in status]
+
+
+def test_where_it_is():
+    fresh()
+    a = login(one, jid_a)
+    a.result("set", ENABLE)
+    say(a, jid_b, "derecho", "w1")
+    status = told(a, "w1", "handed")
+    equal((names_of(status), status[-1].get("to"), status[-1].get("how")), (["accepted", "handed"], TWO, "durable"))
+    two.stop()
+    say(a, jid_b, "espera", "w2")
+    held = told(a, "w2", "held")[-1]
+    check(held.get("by") == ONE and held.get("next") and held.get("until") and int(held.get("tries")) > 0 and held.get("reason"), str(held.attrib))
+    say(a, jid_b, "espera", "w3")
+    told(a, "w3", "held")
+    a.close()
+    one.restart()
+    a = login(one, jid_a)    # who comes later
+    equal(names_of(asked(a, "w2")), ["accepted", "held"])
+    a.result("set", ENABLE)
+    two.start()
+    for name in ("w2", "w3"):
+        equal(names_of(told(a, name, "handed")), ["accepted", "handed"])
+    page = a.result("get", "<query xmlns='urn:lazo:custody:0'/>").find(CUSTODY + "query")
+    equal([s.get("origin") for s in page.findall(CUSTODY + "status")], ["w1", "w2", "w3"])
+    say(a, f"nadie@{TWO}", "nadie", "w4")
+    status = told(a, "w4", "refused")
+    equal((local(status[-1]), [local(c) for c in status[-1]]), ("refused", ["service-unavailable"]))
+    b = login(two, jid_b)
+    b.message(id="w3")
+    b.send(f"<message to='{jid_a}' type='chat' id='r1'><received xmlns='urn:xmpp:receipts' id='w3'/></message>")
+    a.message(id="r1")
+    equal(names_of(asked(a, "w3")), ["accepted", "handed", "delivered"])
+    a.close()
+    b.close()
+
+
 def test_no_relay_there():
     a = login(one, jid_a)
     say(a, "luis@sin-relay.example", "hola", "n1")
