@@ -24,8 +24,9 @@
 #include "proto/stanza.h"
 #include "proto/xml.h"
 #include "relay/conf.h"
+#include "relay/feature/caps-private.h"
 #include "relay/feature/caps_announcement.h"
-#include "relay/feature/caps_cache.h"
+#include "relay/feature/caps_far.h"
 #include "relay/feature/caps_hash.h"
 #include "relay/feature/caps_set.h"
 #include "relay/feature/disco.h"
@@ -56,6 +57,12 @@ static struct caps *
 caps_state(const struct router *router)
 {
 	return router_state(router, &feature_caps);
+}
+
+struct caps_cache *
+caps_cache_of(const struct router *router)
+{
+	return &caps_state(router)->cache;
 }
 
 static void
@@ -210,6 +217,19 @@ greet(struct session *session, void *arg)
 		pubsub_greet(session, NULL);
 }
 
+void
+caps_entry_learn(struct router *router, struct caps_entry *entry, const struct xml *query)
+{
+	struct greeting greeting = { .key = entry->key };
+
+	entry->refs++; /* greeting may end sessions */
+	entry->set = caps_set_new(query);
+	entry->id[0] = '\0';
+	router_each_session(router, greet, &greeting);
+	caps_far_learned(router, entry);
+	caps_cache_release(caps_cache_of(router), entry);
+}
+
 /* The answer did not hash to what was announced: it counts for its sender alone. */
 static void
 learn_private(struct caps *caps, struct caps_entry *entry, struct session *session, const struct xml *query)
@@ -244,10 +264,7 @@ caps_answer(struct event *event, void *state)
 	query = iq_type(event->stanza) == IQ_RESULT ? xml_find(event->stanza, "query", NS_DISCO_INFO) : NULL;
 	if (query != NULL &&
 	    (!caps_entry_is_shared(entry) || caps_key_verified(event->arena, entry->key, query))) {
-		struct greeting greeting = { .key = session->caps };
-		entry->set = caps_set_new(query);
-		entry->id[0] = '\0';
-		router_each_session(caps->router, greet, &greeting);
+		caps_entry_learn(caps->router, entry, query);
 	} else if (!caps_entry_is_shared(entry)) {
 		entry->set = caps_set_new(NULL);
 	} else {

@@ -13,6 +13,7 @@ const struct feature *const feature_table[] = {
 	&feature_blocking, /* before all other guards */
 	&feature_bookmarks,
 	&feature_caps,
+	&feature_caps_far, /* uses its cache */
 	&feature_carbons,
 	&feature_contact,
 	&feature_csi,

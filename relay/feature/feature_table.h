@@ -12,6 +12,7 @@ extern const struct feature feature_avatar;
 extern const struct feature feature_blocking;
 extern const struct feature feature_bookmarks;
 extern const struct feature feature_caps;
+extern const struct feature feature_caps_far;
 extern const struct feature feature_carbons;
 extern const struct feature feature_contact;
 extern const struct feature feature_csi;

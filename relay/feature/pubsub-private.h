@@ -81,6 +81,12 @@ enum verdict pubsub_unsubscribe(struct pubsub_request *request);
 void pubsub_notify(struct event *event, struct account *account, const char *node,
 		   const struct pubsub_config *config, const struct xml *change);
 
+/* The same to clients of contacts at other relays (pubsub_far.c). */
+void pubsub_notify_far(struct event *event, struct account *account, const char *node, const struct pubsub_config *config,
+    struct xml *message);
+/* The message around a change (NULL: to be filled in); its `to` is set for each recipient. */
+struct xml *pubsub_message(struct arena *arena, const char *from, const struct xml *change);
+
 /* A contact may now see the account's presence: send its sessions the last items (XEP-0163 4.3.4). */
 void pubsub_greet_contact(struct account *account, const char *contact);
 

@@ -19,6 +19,9 @@ struct xml;
  * presence it sees (XEP-0163 4.3.4). */
 void pubsub_greet(struct session *session, struct caps_set *before);
 
+/* The same for a client of a contact at another relay (full JID, as caps_far.h knows it), and one account (node part). */
+void pubsub_greet_far(struct router *router, const char *node, const char *full, struct caps_set *before);
+
 /* Nodes that only the relay itself uses: no request and no discovery shows them. */
 #define PUBSUB_HIDDEN "lazo#"
 bool pubsub_is_hidden(const char *node);

@@ -34,8 +34,8 @@ enum {
 };
 
 /* The message around a change; its `to` is set for each recipient. */
-static struct xml *
-message_new(struct arena *arena, const char *from, const struct xml *change)
+struct xml *
+pubsub_message(struct arena *arena, const char *from, const struct xml *change)
 {
 	char id[ID_LEN + 1];
 	struct xml *message, *event;
@@ -94,7 +94,7 @@ pubsub_notify(struct event *event, struct account *account, const char *name,
 
 	if (pubsub_is_hidden(name))
 		return;
-	message = message_new(event->arena, account->jid, change);
+	message = pubsub_message(event->arena, account->jid, change);
 	send_to_interested(event, account, name, message);
 	for (size_t i = 0; i < account_roster_count(account); i++) {
 		const struct roster_item *item = account_roster_at(account, i);
@@ -108,6 +108,7 @@ pubsub_notify(struct event *event, struct account *account, const char *name,
 		if (contact != NULL && !are_apart(account, contact))
 			send_to_interested(event, contact, name, message);
 	}
+	pubsub_notify_far(event, account, name, config, message);
 }
 
 /* Greetings: of one session by one account. */
@@ -148,7 +149,7 @@ static void
 send_item(struct session *session, const struct account *owner, const char *node, const struct item_row *row)
 {
 	struct arena *arena = arena_new();
-	struct xml *message = message_new(arena, owner->jid, NULL);
+	struct xml *message = pubsub_message(arena, owner->jid, NULL);
 	struct xml *items = xml_add(arena, xml_find(message, "event", NS_PUBSUB_EVENT), "items", NULL);
 	struct xml *item = xml_add(arena, items, "item", NULL);
 	struct xml *payload = pubsub_payload(arena, row->body, row->len);

@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 
 from lazo_test import *
+from pep import *
 from xmpp_raw import *
 
 ROSTER = "{jabber:iq:roster}"
@@ -142,6 +143,156 @@ def test_presence_after_a_cut():
     a.presence(b.jid, timeout=60)
     a.close()
     b.close()
+
+
+# ---- personal eventing
+
+def answer_about(stream, *features, timeout=10):
+    """Tell whoever asks next what this client is."""
+    question = stream.wait(lambda e: e.tag == CLIENT + "iq" and e.get("type") == "get" and e.find(DISCO_INFO + "query") is not None, timeout)
+    node = question.find(DISCO_INFO + "query").get("node")
+    stream.send(f"<iq type='result' id='{question.get('id')}' to='{question.get('from')}'><query xmlns='http://jabber.org/protocol/disco#info' "
+                f"node='{node}'><identity category='client' type='pc' name='Test'/>" + "".join(f"<feature var='{f}'/>" for f in features)
+                + "</query></iq>")
+    return question.get("from")
+
+
+def hears(stream, contact, *nodes):
+    """Its relay and its contact's learn what it wants to hear of."""
+    features = sorted(["http://jabber.org/protocol/disco#info", "urn:example:" + new_id(), *[n + "+notify" for n in nodes]])
+    announce(stream, hash_of(*features))
+    equal({answer_about(stream, *features) for _ in range(2)}, {stream.relay_host, contact}, "who asked")
+
+
+def friends():
+    a, b = people()
+    befriend(a, b)
+    for stream, relay in ((a, one), (b, two)):
+        stream.relay_host = relay.host
+        stream.send("<presence/>")
+    a.presence(b.jid)
+    b.presence(a.jid)
+    return a, b
+
+
+def test_notifications():
+    a, b = friends()
+    me, they = bare(a.jid), bare(b.jid)
+    a.result("set", publish(item="uno", payload="<tune xmlns='urn:example:tune'>primera</tune>"))
+    a.result("set", publish(node="urn:example:closed", options={"access_model": "whitelist"}))
+    hears(b, me, NODE, "urn:example:closed", DEVICES)
+    equal([(i.get("id"), i[0].text) for i in event(b, me)], [("uno", "primera")], "the last item, to who comes")
+    a.result("set", publish(item="dos", payload="<tune xmlns='urn:example:tune'>segunda</tune>"))
+    equal([(i.get("id"), i[0].text) for i in event(b, me)], [("dos", "segunda")])
+    a.result("set", publish(node="urn:example:closed"))
+    a.result("set", publish(node="urn:example:unasked"))
+    a.result("set", publish(node=DEVICES, payload="<list xmlns='eu.siacs.conversations.axolotl'><device id='1'/></list>",
+                            options={"access_model": "open"}))
+    event(b, me, DEVICES)
+    no_event(b)
+    a.result("set", f"<pubsub {PS}><retract node='{NODE}' notify='true'><item id='dos'/></retract></pubsub>")
+    equal([local(i) for i in event(b, me)], ["retract"])
+    say(a, "unsubscribed", they)     # no subscription, no notification
+    b.presence(me, "unsubscribed")
+    a.result("set", publish(item="tres"))
+    a.barrier()
+    no_event(b)
+    a.close()
+    b.close()
+
+
+def test_a_liar_speaks_for_itself():
+    """An answer that does not hash to what was announced counts for no other client."""
+    a, b = friends()
+    c, d = friends()
+    features = ("http://jabber.org/protocol/disco#info", "urn:example:" + new_id(), NODE + "+notify")
+    announce(b, hash_of(*features))
+    for _ in range(2):
+        answer_about(b, "http://jabber.org/protocol/disco#info")      # less than it announced
+    announce(d, hash_of(*features))
+    for _ in range(2):
+        answer_about(d, *sorted(features))
+    c.result("set", publish())
+    event(d, bare(c.jid))
+    a.result("set", publish())
+    no_event(b)
+    for stream in (a, b, c, d):
+        stream.close()
+
+
+def test_items_across():
+    a, b = friends()
+    stranger = login(two, two.user())
+    me = bare(a.jid)
+    a.result("set", publish(item="uno"))
+    a.result("set", publish(node=DEVICES, item="current", options={"access_model": "open"},
+                            payload="<list xmlns='eu.siacs.conversations.axolotl'><device id='31415'/></list>"))
+    a.result("set", publish(node=BUNDLE, item="current", payload="<bundle xmlns='eu.siacs.conversations.axolotl'/>",
+                            options={"access_model": "open"}))
+    a.result("set", publish(node="urn:example:closed", options={"access_model": "whitelist"}))
+    for stream in (b, stranger):
+        for node in (DEVICES, BUNDLE):
+            equal([i[0] for i in items(stream.result("get", get(node), me))], ["current"], node)
+    equal([i[0] for i in items(b.result("get", get(), me))], ["uno"])
+    equal(b.refused("get", get("urn:example:closed"), me)[1], "not-allowed")
+    equal(stranger.refused("get", get(), me)[1], "not-authorized")
+    equal(b.refused("set", publish(), me)[1], "forbidden")
+    for stream in (a, b, stranger):
+        stream.close()
+
+
+def test_what_a_cut_hid():
+    """An item published while their relay was away comes when it is back."""
+    a, b = friends()
+    me, they = bare(a.jid), bare(b.jid)
+    hears(b, me, NODE)
+    b.drop()
+    two.kill()
+    a.result("set", publish(item="uno", payload="<tune xmlns='urn:example:tune'>en silencio</tune>"))
+    two.start()
+    b = login(two, they, presence=False)
+    b.relay_host = two.host
+    features = sorted(["http://jabber.org/protocol/disco#info", "urn:example:" + new_id(), NODE + "+notify"])
+    announce(b, hash_of(*features))
+    for _ in range(2):
+        answer_about(b, *features, timeout=60)
+    equal([i[0].text for i in event(b, me, timeout=60)], ["en silencio"])
+    a.close()
+    b.close()
+
+
+# ---- questions and answers
+
+def test_questions():
+    a, b = friends()
+    they = bare(b.jid)
+    b.result("set", "<vCard xmlns='vcard-temp'><FN>Bea</FN></vCard>")
+    equal(text_of(a.result("get", "<vCard xmlns='vcard-temp'/>", they), "{vcard-temp}vCard/{vcard-temp}FN"), "Bea")
+    check(a.result("get", "<query xmlns='jabber:iq:last'/>", they).find("{jabber:iq:last}query").get("seconds") == "0", "here")
+    a.result("get", "<query xmlns='jabber:iq:last'/>", two.host)
+    a.result("get", "<ping xmlns='urn:xmpp:ping'/>", two.host)
+    for to in (they, two.host):
+        check(a.result("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", to).find(f"{DISCO_INFO}query/{DISCO_INFO}feature") is not None, to)
+        a.result("get", "<query xmlns='http://jabber.org/protocol/disco#items'/>", to)
+    stranger = login(one, one.user())
+    equal(stranger.refused("get", "<query xmlns='jabber:iq:last'/>", they)[1], "forbidden")
+    say(stranger, "probe", they)
+    stranger.result("get", "<ping xmlns='urn:xmpp:ping'/>", two.host)    # behind the probe's answer
+    check(not any(e.tag == CLIENT + "presence" for e in stranger.barrier()), "a stranger sees nobody")
+    for stream in (a, b, stranger):
+        stream.close()
+
+
+def test_questions_do_not_wait():
+    a, b = friends()
+    they = b.jid
+    b.drop()
+    two.stop()
+    for to, payload in ((they, "<ping xmlns='urn:xmpp:ping'/>"), (bare(they), get(DEVICES)), (two.host, "<ping xmlns='urn:xmpp:ping'/>")):
+        reply = a.iq("get", payload, to, timeout=35)
+        equal((reply.get("type"), error_of(reply)[1]), ("error", "remote-server-timeout"), to)
+    two.start()
+    a.close()
 
 
 if __name__ == "__main__":
