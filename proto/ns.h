@@ -71,6 +71,10 @@
 #define NS_PREAUTH       "urn:xmpp:pars:0"                     /* XEP-0379, 0445 */
 #define NS_IBR_TOKEN     "urn:xmpp:ibr-token:0"                /* XEP-0445 */
 #define NS_LIMITS        "urn:xmpp:stream-limits:0"            /* XEP-0478 */
+#define NS_DIALBACK      "jabber:server:dialback"              /* XEP-0220 */
+#define NS_DIALBACK_FEATURE "urn:xmpp:features:dialback"
+#define NS_BIDI          "urn:xmpp:bidi"                       /* XEP-0288 */
+#define NS_BIDI_FEATURE  "urn:xmpp:features:bidi"
 #define NS_FAST          "urn:xmpp:fast:0"                     /* XEP-0484 */
 #define NS_BRIEF         "urn:lazo:brief:0"
 #define NS_CUSTODY       "urn:lazo:custody:0"

@@ -193,3 +193,13 @@ xmlout(struct buf *out, const struct xml *node, const char *outer)
 	} while (open != NULL);
 	buf_free(&stack);
 }
+
+void
+xmlout_attribute(struct buf *out, const char *name, const char *value)
+{
+	if (value == NULL)
+		return;
+	buf_printf(out, " %s='", name);
+	xmlout_escape(out, value, strlen(value));
+	buf_adds(out, "'");
+}

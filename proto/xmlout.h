@@ -17,5 +17,7 @@ void xmlout(struct buf *out, const struct xml *node, const char *outer);
 
 /* Append text escaped for element content or attribute values. */
 void xmlout_escape(struct buf *out, const char *text, size_t len);
+/* Append " name='value'"; value NULL: nothing. */
+void xmlout_attribute(struct buf *out, const char *name, const char *value);
 
 #endif

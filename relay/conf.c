@@ -137,6 +137,8 @@ static const struct peer_word peer_words[] = {
 	{ "tls", STRING, PEER(tls), "direct or starttls." },
 	{ "pin", STRING, PEER(pin), "sha256: and the hash of the only certificate key to accept, in hexadecimal." },
 	{ "via", LIST, PEER(via), "Friendly relays that may carry sealed bundles." },
+	{ "keep", BOOL, PEER(keep), "Whether a stream to it is opened whenever there is none, so that it can reach this relay where nobody can "
+	    "dial it (behind the address translation of a phone line, say)." },
 };
 enum { PEER_WORDS = sizeof peer_words / sizeof peer_words[0] };
 
@@ -328,7 +330,7 @@ set_peer(struct conf *conf, const char *word, const struct conf_value *value, ch
 		row.offset = (size_t)((char *)peer + peer_words[i].offset - (char *)conf);
 		return set(conf, &row, value, error_r);
 	}
-	*error_r = xasprintf("'%s' is no word of a peer; known are address, tls, pin and via", word);
+	*error_r = xasprintf("'%s' is no word of a peer; known are address, tls, pin, via and keep", word);
 	return false;
 }
 
@@ -607,11 +609,13 @@ print_row(FILE *out, const struct word *row)
 void
 conf_print_reference(FILE *out)
 {
+	static const char *const peer_types[] = { [STRING] = "string", [LIST] = "list", [BOOL] = "true or false, default false" };
+
 	fputs(".Bl -tag -width Ds\n", out);
 	for (size_t i = 0; i < WORDS; i++)
 		print_row(out, &words[i]);
 	for (size_t i = 0; i < PEER_WORDS; i++)
 		fprintf(out, ".It Ic peer.%s\n%s\n.br\nType: %s.\n", peer_words[i].word, peer_words[i].text,
-		    peer_words[i].type == LIST ? "list" : "string");
+		    peer_types[peer_words[i].type]);
 	fputs(".El\n", out);
 }

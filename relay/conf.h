@@ -24,6 +24,7 @@ struct conf_list {
 struct conf_peer { /* peer "domain" { ... }: used from federation on */
 	char *domain, *address, *tls, *pin;
 	struct conf_list via;
+	bool keep;
 };
 
 struct conf {

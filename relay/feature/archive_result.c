@@ -35,16 +35,6 @@ struct results {
 };
 
 static void
-add_attribute(struct buf *out, const char *name, const char *value)
-{
-	if (value == NULL)
-		return;
-	buf_printf(out, " %s='", name);
-	xmlout_escape(out, value, strlen(value));
-	buf_adds(out, "'");
-}
-
-static void
 write_row(struct buf *out, const struct asking *asking, const struct message_row *row)
 {
 	const struct session *session = asking->event->origin;
@@ -53,10 +43,10 @@ write_row(struct buf *out, const struct asking *asking, const struct message_row
 	store_stanza_id(router_store(session->router), row->id, id);
 	stamp_format(stamp, row->time);
 	buf_adds(out, "<message");
-	add_attribute(out, "from", session->account->jid);
-	add_attribute(out, "to", session->text);
+	xmlout_attribute(out, "from", session->account->jid);
+	xmlout_attribute(out, "to", session->text);
 	buf_adds(out, "><result xmlns='" NS_MAM "'");
-	add_attribute(out, "queryid", asking->queryid);
+	xmlout_attribute(out, "queryid", asking->queryid);
 	buf_printf(out, " id='%s'><forwarded xmlns='" NS_FORWARD "'><delay xmlns='" NS_DELAY "' stamp='%s'/>",
 		   id, stamp);
 	mailbox_write_stored(out, session, row->id, 0, row->body, row->len);

@@ -68,24 +68,14 @@ struct copying {
 };
 
 static void
-add_attribute(struct buf *out, const char *name, const char *value)
-{
-	if (value == NULL)
-		return;
-	buf_printf(out, " %s='", name);
-	xmlout_escape(out, value, strlen(value));
-	buf_adds(out, "'");
-}
-
-static void
 send_copy(struct event *event, struct copying *copying, struct session *session, const char *direction)
 {
 	struct buf buf = { 0 };
 
 	buf_adds(&buf, "<message");
-	add_attribute(&buf, "from", session->account->jid);
-	add_attribute(&buf, "to", session->text);
-	add_attribute(&buf, "type", xml_attr(event->stanza, "type"));
+	xmlout_attribute(&buf, "from", session->account->jid);
+	xmlout_attribute(&buf, "to", session->text);
+	xmlout_attribute(&buf, "type", xml_attr(event->stanza, "type"));
 	buf_printf(&buf, "><%s xmlns='" NS_CARBONS "'><forwarded xmlns='" NS_FORWARD "'>", direction);
 	if (event->message_body != NULL) {
 		mailbox_write(&buf, session, event->message_id, 0, event->message_body, event->message_len);

@@ -43,8 +43,11 @@ struct line_owner {
 struct line *line_new(struct peers *peers, int fd, const struct line_owner *owner, void *arg, const struct log *log);
 void line_free(struct line **line); /* at once; NULL inside is allowed; also from inside a callback */
 
+/* From here on somebody else hears of it. */
+void line_give(struct line *line, const struct line_owner *owner, void *arg);
 /* A new stream begins on the same connection: what the peer says from here on. most: bytes of an element. */
 void line_restart(struct line *line, size_t most);
+void line_raise(struct line *line, size_t most); /* the same stream, larger elements */
 /* Our header; id NULL: none (we began). to NULL: not known. */
 void line_header(struct line *line, const char *to, const char *id);
 void line_write(struct line *line, const char *bytes, size_t len);

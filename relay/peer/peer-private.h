@@ -1,6 +1,7 @@
 /*
- * peer/peer-private.h -- what the files of peer/ share: peers.c (all of them), inbound.c (streams that others began), link.c (the
- * stream to one domain), line.c (a connection), border.c (stanzas between the two namespaces).
+ * peer/peer-private.h -- what the files of peer/ share: peers.c (all of them), inbound*.c (streams that others began), link*.c (the
+ * way to one domain), line*.c (a connection). Beside them, each with a header: dial (DNS to TLS), opening (TLS to the first stanza),
+ * intake and outflow (stanzas in and out), waiting, carry, dialback, verify, border.
  */
 #ifndef RELAY_PEER_PEER_PRIVATE_H
 #define RELAY_PEER_PEER_PRIVATE_H
@@ -13,9 +14,11 @@
 #include "relay/peer/peers.h"
 #include "relay/queue/queue.h"
 
+struct arena;
 struct conf_peer;
 struct inbound;
 struct link;
+struct outflow;
 struct resolver;
 struct timer;
 
@@ -41,6 +44,7 @@ struct peers {
 	size_t inbound_count;
 	struct link *links;
 	size_t link_count;
+	size_t verify_count;
 	size_t unhandled; /* of all streams */
 	struct timer *stop; /* while shutting down */
 	void (*done)(void *arg);
@@ -51,10 +55,21 @@ struct peers {
 /* peers.c */
 const struct conf_peer *peers_conf_of(const struct peers *peers, const char *domain); /* NULL: none */
 const char *peers_pin_of(const struct peers *peers, const char *domain);              /* NULL: none */
+bool peers_allow_dialback(const struct peers *peers, const char *domain); /* it is on, and the domain has no pin */
+void peers_dialback_secret(const struct peers *peers, uint8_t secret_r[static 32]);
 void peers_gone(struct peers *peers); /* a stream has ended */
 void peers_seen(struct peers *peers, const char *domain); /* it has proven itself on a stream of its own */
+/* A stream of theirs takes stanzas from here on, does not any more (why: borrowed), has written all. */
+void peers_there(struct peers *peers, const char *domain);
+void peers_left(struct peers *peers, const struct inbound *in, const char *domain, const char *why);
+void peers_drained(struct peers *peers, const struct inbound *in, const char *domain);
 /* A stanza from `domain`, which has proven itself; true: it was the answer to a ping of ours, and is done with. */
 bool peers_pong(struct peers *peers, const char *domain, const struct xml *stanza);
+
+/* What all streams share: the header of one that we began; <stream:error/> came. */
+void peers_name_log(struct log *log, const char *who); /* who: borrowed */
+enum stream_error peers_check_header(struct arena *arena, const struct xml *header, const char *domain);
+void peers_hear_error(struct line *line, const struct log *log, struct arena *arena, const struct xml *element);
 
 /* inbound.c */
 void inbound_accept(struct peers *peers, int fd, bool direct, void (*on_gone)(void *arg, const char *peer), void *arg);
@@ -62,6 +77,8 @@ void inbound_close(struct inbound *inbound, enum stream_error error);
 void inbound_free(struct inbound *inbound); /* at once */
 void inbound_go_on(struct inbound *inbound); /* the store has room */
 size_t inbound_of(const struct peers *peers, const char *domain);
+struct inbound *inbound_both_ways(const struct peers *peers, const char *domain); /* one that takes stanzas; NULL: none */
+struct outflow *inbound_outflow(const struct inbound *inbound); /* NULL: it goes one way */
 struct inbound *inbound_next(struct inbound *inbound);
 
 /* link.c */
@@ -79,6 +96,11 @@ enum queue_taken link_carry(struct link *link, const char *bytes, size_t len);
 void link_seen(struct link *link);
 /* An answer of the domain itself to the domain itself under that id: was it to a ping of this link? */
 bool link_pong(struct link *link, const char *id);
+/* A stream of theirs takes stanzas; is gone; has written all. */
+void link_there(struct link *link);
+void link_gone(struct link *link, const struct inbound *in, const char *why);
+void link_drained(struct link *link, const struct inbound *in);
+void link_keep(struct link *link); /* dial when there is no stream */
 void link_close(struct link *link);
 void link_free(struct link *link);
 struct link *link_next(struct link *link);

@@ -10,6 +10,7 @@
 #include "proto/arena.h"
 #include "proto/jid.h"
 #include "proto/mem.h"
+#include "proto/ns.h"
 #include "proto/stanza.h"
 #include "proto/xml.h"
 #include "relay/conf.h"
@@ -18,6 +19,7 @@
 #include "relay/net/tls.h"
 #include "relay/route/event.h"
 #include "relay/route/router.h"
+#include "relay/store/store.h"
 
 enum { STOP_MS = 3000 };
 
@@ -99,6 +101,13 @@ peers_set(struct peers *peers, const struct conf *conf, struct tls *tls)
 	tls_unref(&peers->tls);
 	peers->tls = tls_ref(tls);
 	resolver_set_servers(peers->resolver, conf->resolver.items, conf->resolver.count);
+	for (size_t i = 0; i < conf->peer_count; i++) {
+		struct link *link = conf->peers[i].keep && strcmp(conf->peers[i].domain, peers->domain) != 0
+		    ? link_to(peers, conf->peers[i].domain) : NULL;
+
+		if (link != NULL)
+			link_keep(link);
+	}
 }
 
 const struct conf_peer *
@@ -118,6 +127,56 @@ peers_pin_of(const struct peers *peers, const char *domain)
 	return conf == NULL || conf->pin == NULL || conf->pin[0] == '\0' ? NULL : conf->pin;
 }
 
+bool
+peers_allow_dialback(const struct peers *peers, const char *domain)
+{
+	return peers->conf->dialback && peers_pin_of(peers, domain) == NULL;
+}
+
+void
+peers_dialback_secret(const struct peers *peers, uint8_t secret_r[static 32])
+{
+	store_secret(router_store(peers->router), "dialback", secret_r);
+}
+
+/* ---- what all streams share ---- */
+
+void
+peers_name_log(struct log *log, const char *who)
+{
+	char id[ID_LEN + 1];
+
+	random_id(id);
+	memcpy(log->id, id, 4);
+	log->who = who;
+}
+
+enum stream_error
+peers_check_header(struct arena *arena, const struct xml *header, const char *domain)
+{
+	const char *from = xml_attr(header, "from"), *content = xml_attr(header, "xmlns");
+	struct jid jid;
+
+	if (strcmp(header->ns, NS_STREAM) != 0 || strcmp(header->name, "stream") != 0 ||
+	    (content != NULL && strcmp(content, NS_SERVER) != 0))
+		return STREAM_INVALID_NAMESPACE;
+	if (from != NULL && (!jid_parse_text(arena, from, &jid) || strcmp(jid.domain, domain) != 0))
+		return STREAM_INVALID_FROM;
+	return STREAM_OK;
+}
+
+void
+peers_hear_error(struct line *line, const struct log *log, struct arena *arena, const struct xml *element)
+{
+	const char *text = xml_child_text(arena, element, "text", NS_STREAM_ERRORS);
+
+	log_info(log, "says: %s%s%s", xml_first(element) == NULL ? "an error" : xml_first(element)->name, text == NULL ? "" : ": ",
+	    text == NULL ? "" : text);
+	line_close(line, STREAM_OK, NULL);
+}
+
+/* ---- all of them ---- */
+
 void
 peers_accept(struct peers *peers, int fd, bool direct, void (*on_gone)(void *arg, const char *peer), void *arg)
 {
@@ -134,6 +193,35 @@ peers_seen(struct peers *peers, const char *domain)
 	else
 		router_peer_up(peers->router, domain, false);
 	queue_seen(router_queue(peers->router), domain);
+}
+
+void
+peers_there(struct peers *peers, const char *domain)
+{
+	struct link *link = link_find(peers, domain);
+
+	if (link != NULL)
+		link_there(link);
+	else
+		queue_seen(router_queue(peers->router), domain);
+}
+
+void
+peers_left(struct peers *peers, const struct inbound *in, const char *domain, const char *why)
+{
+	struct link *link = link_find(peers, domain);
+
+	if (link != NULL)
+		link_gone(link, in, why);
+}
+
+void
+peers_drained(struct peers *peers, const struct inbound *in, const char *domain)
+{
+	struct link *link = link_find(peers, domain);
+
+	if (link != NULL)
+		link_drained(link, in);
 }
 
 bool

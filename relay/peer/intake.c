@@ -1,0 +1,230 @@
+/*
+ * peer/intake.c -- see intake.h.
+ */
+#include "config.h"
+
+#include "relay/peer/intake.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "proto/arena.h"
+#include "proto/buf.h"
+#include "proto/jid.h"
+#include "proto/mem.h"
+#include "proto/ns.h"
+#include "proto/xml.h"
+#include "relay/peer/border.h"
+#include "relay/peer/peer-private.h"
+#include "relay/route/router.h"
+#include "relay/store/store.h"
+#include "relay/stream/fifo.h"
+#include "relay/stream/stream.h"
+
+struct intake {
+	struct peers *peers;
+	struct line *line;
+	const char *domain;
+	struct fifo *fifo;
+	uint32_t handled; /* XEP-0198's h */
+	size_t before;    /* stanzas from before it was enabled */
+	size_t asked;     /* places whose <a/> is owed */
+	bool managed, due, leaving, for_room;
+};
+
+/* ---- handled ---- */
+
+/* stream/fifo.h carries the pointer only; owner.foreign keeps it from being taken for a client's stream. */
+static struct intake *
+of_stream(struct stream *stream)
+{
+	return (struct intake *)(void *)stream;
+}
+
+static void
+no_reply(struct stream *stream, const char *bytes, size_t len)
+{
+	(void)stream; /* answers go the way of all stanzas to that domain */
+	(void)bytes;
+	(void)len;
+}
+
+static void
+write_a(struct intake *intake)
+{
+	struct buf out = { .data = NULL };
+
+	buf_printf(&out, "<a xmlns='" NS_SM "' h='%" PRIu32 "'/>", intake->handled);
+	line_write(intake->line, out.data, out.len);
+	buf_free(&out);
+}
+
+static void
+on_handled(struct stream *stream, bool asked)
+{
+	struct intake *intake = of_stream(stream);
+
+	if (!intake->managed)
+		return;
+	if (intake->before > 0)
+		intake->before--;
+	else
+		intake->handled++; /* after 2^32-1 comes 0 (section 4) */
+	if (asked && intake->asked > 0) {
+		intake->asked--;
+		intake->due = true;
+	}
+}
+
+static bool
+is_held(const struct intake *intake)
+{
+	size_t unhandled = fifo_unhandled(intake->fifo);
+
+	return fifo_is_undecided(intake->fifo) || intake->for_room || intake->leaving || unhandled >= UNHANDLED_MOST ||
+	    (unhandled >= UNHANDLED_LEAST && intake->peers->unhandled >= UNHANDLED_ALL);
+}
+
+static void
+leave_if_done(struct intake *intake)
+{
+	if (!intake->leaving || fifo_unhandled(intake->fifo) > 0)
+		return;
+	intake_say_last(intake);
+	line_close(intake->line, STREAM_OK, NULL);
+}
+
+static void
+on_moved(struct stream *stream)
+{
+	struct intake *intake = of_stream(stream);
+
+	if (intake->due) {
+		intake->due = false;
+		write_a(intake);
+	}
+	leave_if_done(intake);
+	line_hold(intake->line, is_held(intake));
+}
+
+static const struct fifo_owner fifo_owner = {
+	.reply = no_reply, .handled = on_handled, .moved = on_moved, .foreign = true,
+};
+
+void
+intake_manage(struct intake *intake)
+{
+	intake->managed = true;
+	intake->before = fifo_unhandled(intake->fifo);
+}
+
+void
+intake_take_r(struct intake *intake)
+{
+	switch (fifo_ask(intake->fifo)) {
+	case FIFO_NOTHING:
+		write_a(intake);
+		break;
+	case FIFO_ASKED:
+		intake->asked++;
+		break;
+	case FIFO_ASKED_AGAIN:
+		break;
+	}
+}
+
+void
+intake_leave(struct intake *intake)
+{
+	intake->leaving = true;
+	line_deadline(intake->line, WAIT_TLS);
+	leave_if_done(intake);
+}
+
+void
+intake_say_last(struct intake *intake)
+{
+	if (intake->managed && !line_is_closing(intake->line))
+		write_a(intake);
+}
+
+void
+intake_go_on(struct intake *intake)
+{
+	intake->for_room = false;
+	if (!line_is_closing(intake->line))
+		line_hold(intake->line, is_held(intake));
+}
+
+/* ---- stanzas ---- */
+
+/* STREAM_OK, and the addresses are canonical now. A stanza must have both (RFC 6120 8.1.1.2, 8.1.2.2). */
+static enum stream_error
+check_addresses(const struct intake *intake, struct arena *arena, struct xml *stanza)
+{
+	struct jid from, to;
+
+	if (xml_attr(stanza, "from") == NULL || xml_attr(stanza, "to") == NULL)
+		return STREAM_IMPROPER_ADDRESSING;
+	if (!jid_parse_text(arena, xml_attr(stanza, "from"), &from) || strcmp(from.domain, intake->domain) != 0)
+		return STREAM_INVALID_FROM;
+	if (!jid_parse_text(arena, xml_attr(stanza, "to"), &to))
+		return STREAM_IMPROPER_ADDRESSING;
+	if (strcmp(to.domain, intake->peers->domain) != 0)
+		return STREAM_HOST_UNKNOWN;
+	xml_set(arena, stanza, "from", jid_text(arena, &from));
+	xml_set(arena, stanza, "to", jid_text(arena, &to));
+	return STREAM_OK;
+}
+
+void
+intake_take(struct intake *intake, struct arena *arena, struct xml *stanza)
+{
+	enum stream_error error = check_addresses(intake, arena, stanza);
+	struct slot *slot;
+
+	if (error != STREAM_OK) {
+		line_close(intake->line, error, NULL);
+		arena_free(&arena);
+		return;
+	}
+	border_in(stanza);
+	slot = fifo_add(intake->fifo);
+	if (peers_pong(intake->peers, intake->domain, stanza)) {
+		slot_done(&slot);
+		arena_free(&arena);
+		return;
+	}
+	router_receive(intake->peers->router, slot, arena, stanza);
+	if (!intake->for_room && store_is_full(router_store(intake->peers->router))) {
+		intake->for_room = true;
+		router_wait_for_room(intake->peers->router);
+	}
+	line_hold(intake->line, is_held(intake));
+}
+
+/* ---- life ---- */
+
+struct intake *
+intake_new(struct peers *peers, struct line *line, const char *domain)
+{
+	struct intake *intake = xcalloc(1, sizeof *intake);
+
+	intake->peers = peers;
+	intake->line = line;
+	intake->domain = domain;
+	intake->fifo = fifo_new(&fifo_owner, (struct stream *)(void *)intake, &peers->unhandled);
+	return intake;
+}
+
+void
+intake_free(struct intake **intake)
+{
+	struct intake *gone = *intake;
+
+	*intake = NULL;
+	if (gone == NULL)
+		return;
+	fifo_leave(&gone->fifo);
+	free(gone);
+}
