@@ -5,6 +5,7 @@ RFC 6120 (4.9.3, 8.1, 10.4, 13.7), RFC 9525, XEP-0178, XEP-0198, XEP-0368, XEP-0
 """
 from lazo_test import *
 from xmpp_raw import *
+from liar import *
 
 
 def pair(direct=False, **conf):
@@ -99,58 +100,12 @@ def test_direct_tls():
     for relay in (here, there):
         relay.stop()
 
-
-
 # ---- a relay that lies
-
-SERVER = "{jabber:server}"
-SM = "{urn:xmpp:sm:3}"
-
-
-class Liar(Stream):
-    """What claims to be the relay of `host`, with this certificate, at the port for relays."""
-
-    def __init__(self, host="tres.example", certificate=None, direct=False):
-        self.me = host
-        self.certificate = certificate or one.authority.issue(host)
-        super().__init__(one, port=one.ports["server"], host=one.host)
-
-    def head(self, to=None, frm=None, content="jabber:server"):
-        frm = self.me if frm is None else frm
-        frm = f" from={quoteattr(frm)}" if frm else ""
-        return (f"<?xml version='1.0'?><stream:stream xmlns='{content}' to={quoteattr(to or self.host)}{frm} version='1.0' "
-                "xmlns:stream='http://etherx.jabber.org/streams'>")
-
-    def secure(self, **header):
-        self.open(header=self.head())
-        made = context(one.authority.crt)
-        if self.certificate != "none":
-            made.load_cert_chain(*map(str, self.certificate))
-        self.starttls(made)
-        return self.open(header=self.head(**header), features=not header.pop("blind", False))
-
-    def prove(self, authzid=None):
-        self.secure()
-        equal(self.mechanisms(), ["EXTERNAL"])
-        equal(self.sasl("EXTERNAL", (self.me if authzid is None else authzid).encode())[0], "success")
-        return self.open(header=self.head())
-
-
-def leaf(names, usage="serverAuth,clientAuth", days=365, subject="/CN=x", selfsigned=False):
-    """A certificate of the authority that both relays trust, for exactly these names."""
-    base = scratch() / f"leaf{new_id()}"
-    key, crt, csr, ext = (base.with_suffix(s) for s in (".key", ".crt", ".csr", ".ext"))
-    ext.write_text(f"basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage={usage}\n"
-                   + (f"subjectAltName={names}\n" if names else ""))
-    tool("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject, "-keyout", key, "-out", csr)
-    signer = ["-signkey", key] if selfsigned else ["-CA", one.authority.crt, "-CAkey", one.authority.key]
-    tool("openssl", "x509", "-req", "-in", csr, *signer, "-days", days, "-set_serial", 77, "-extfile", ext, "-out", crt)
-    return crt, key
 
 
 def test_nothing_before_tls():
     for said in ("<message from='a@tres.example' to='u@uno.example'/>", "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>"):
-        liar = Liar()
+        liar = Liar(one)
         liar.open(header=liar.head())
         check(liar.features.find(f"{TLS}starttls/{TLS}required") is not None, "TLS is required")
         liar.send(said)
@@ -159,7 +114,7 @@ def test_nothing_before_tls():
 
 
 def test_injection_behind_starttls():    # T1
-    liar = Liar()
+    liar = Liar(one)
     liar.open(header=liar.head())
     liar.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>" + liar.head())
     liar.gone()
@@ -169,7 +124,7 @@ def test_injection_behind_starttls():    # T1
 def test_headers():
     for header, condition in (({"to": "otro.example"}, "host-unknown"), ({"frm": "uno.example"}, "invalid-from"),
                               ({"frm": "a@tres.example"}, "invalid-from"), ({"content": "jabber:client"}, "invalid-namespace")):
-        liar = Liar()
+        liar = Liar(one)
         liar.open(header=liar.head(**header), features=False)
         equal(liar.stream_error(), condition, str(header))
         liar.drop()
@@ -183,7 +138,7 @@ BAD = ("DNS:otro.example", "DNS:*.tres.example", "DNS:*.example", "DNS:t*.exampl
 
 
 def refused(certificate, me="tres.example"):
-    liar = Liar(me, certificate)
+    liar = Liar(one, me, certificate)
     liar.secure()
     equal(liar.mechanisms(), [], "nothing is offered")
     equal(liar.stream_error(), "not-authorized", str(certificate))
@@ -192,28 +147,28 @@ def refused(certificate, me="tres.example"):
 
 def test_certificates():    # F5
     for names in GOOD:
-        liar = Liar(certificate=leaf(names))
+        liar = Liar(one, certificate=leaf(one.authority, names))
         liar.prove()
         liar.close()
     for names in BAD:
-        refused(leaf(names, subject="/CN=tres.example"))
-    liar = Liar("sub.tres.example", leaf("DNS:*.tres.example"))    # one whole label
+        refused(leaf(one.authority, names, subject="/CN=tres.example"))
+    liar = Liar(one, "sub.tres.example", leaf(one.authority, "DNS:*.tres.example"))    # one whole label
     liar.prove()
     liar.close()
-    refused(leaf("DNS:*.tres.example"), "a.sub.tres.example")
-    liar = Liar(certificate=leaf("DNS:tres.example", usage="serverAuth"))    # all that public authorities still give
+    refused(leaf(one.authority, "DNS:*.tres.example"), "a.sub.tres.example")
+    liar = Liar(one, certificate=leaf(one.authority, "DNS:tres.example", usage="serverAuth"))    # all that public authorities still give
     liar.prove()
     liar.close()
-    refused(leaf("DNS:tres.example", usage="codeSigning"))
-    refused(leaf("DNS:tres.example", selfsigned=True))
-    refused(leaf("DNS:tres.example", days=-1))
+    refused(leaf(one.authority, "DNS:tres.example", usage="codeSigning"))
+    refused(leaf(one.authority, "DNS:tres.example", selfsigned=True))
+    refused(leaf(one.authority, "DNS:tres.example", days=-1))
     refused(Authority(scratch() / "other-ca").issue("tres.example"))
     refused("none")
 
 
 def test_authzid():
     for authzid, condition in (("otro.example", "invalid-authzid"), ("tres.example.evil", "invalid-authzid"), ("uno.example", "invalid-authzid")):
-        liar = Liar()
+        liar = Liar(one)
         liar.secure()
         try:
             liar.sasl("EXTERNAL", authzid.encode())
@@ -222,13 +177,13 @@ def test_authzid():
             equal(refusal.condition, condition)
         liar.drop()
     for authzid in ("", "tres.example", "TRES.example"):
-        liar = Liar()
+        liar = Liar(one)
         liar.prove(authzid)
         liar.close()
 
 
 def test_identity_stays():    # T4
-    liar = Liar()
+    liar = Liar(one)
     liar.secure()
     liar.sasl("EXTERNAL", b"tres.example")
     liar.open(header=liar.head(frm="otro.example"), features=False)
@@ -244,7 +199,7 @@ def test_from_and_to():    # F4, F6
                                ("a@tres.example@otro.example", b.jid, "invalid-from"), ("", b.jid, "invalid-from"),
                                (None, b.jid, "improper-addressing"), ("a@tres.example", None, "improper-addressing"),
                                ("a@tres.example", "b@otro.example", "host-unknown"), ("a@tres.example", "@@", "improper-addressing")):
-        liar = Liar()
+        liar = Liar(one)
         liar.prove()
         frm = "" if frm is None else f" from={quoteattr(frm)}"
         to = "" if to is None else f" to={quoteattr(to)}"
@@ -261,7 +216,7 @@ def test_from_and_to():    # F4, F6
 
 def test_sizes():    # X13
     b = login(one, one.user())
-    liar = Liar()
+    liar = Liar(one)
     liar.prove()
     most = int(text_of(liar.features, f"{LIMITS}limits/{LIMITS}max-bytes"))
     head, tail = f"<message from='a@tres.example' to='{b.jid}'><x xmlns='urn:example:x'>", "</x></message>"
@@ -270,7 +225,7 @@ def test_sizes():    # X13
     liar.send(head + "x" * (most - len(head) - len(tail) + 1) + tail)
     equal(liar.stream_error(), "policy-violation")
     liar.drop()
-    liar = Liar()
+    liar = Liar(one)
     liar.open(header=liar.head())
     liar.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls' x='" + "x" * 16384 + "'/>")
     equal(liar.stream_error(), "policy-violation")
@@ -280,7 +235,7 @@ def test_sizes():    # X13
 
 def test_acknowledged_when_kept():
     jid = one.user()
-    liar = Liar()
+    liar = Liar(one)
     liar.prove()
     check(liar.features.find(SM + "sm") is not None, "stream management is offered")
     liar.send("<enable xmlns='urn:xmpp:sm:3'/>")
@@ -298,12 +253,12 @@ def test_acknowledged_when_kept():
 
 
 def test_dialback_is_not_known():    # F1, F3
-    liar = Liar()
+    liar = Liar(one)
     liar.open(header=liar.head())
     liar.send("<result xmlns='jabber:server:dialback' from='tres.example' to='uno.example' type='valid'/>")
     equal(liar.stream_error(), "policy-violation")
     liar.drop()
-    liar = Liar()
+    liar = Liar(one)
     liar.secure()
     liar.send("<verify xmlns='jabber:server:dialback' from='tres.example' to='uno.example' id='x' type='valid'/>")
     equal(liar.stream_error(), "not-authorized")
