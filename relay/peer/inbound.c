@@ -42,7 +42,8 @@ inbound_ready(struct inbound *in, const char *by)
 	in->intake = intake_new(in->peers, in->line, in->domain);
 	line_deadline(in->line, -1);
 	log_info(&in->log, "is here, by %s%s", by, in->bidi ? ", both ways" : "");
-	peers_seen(in->peers, in->domain);
+	if (!in->bidi) /* else one that goes both ways is worth waiting for: what it says next */
+		peers_seen(in->peers, in->domain);
 }
 
 /* Theirs to write to from here on. */

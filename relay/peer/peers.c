@@ -202,8 +202,7 @@ peers_there(struct peers *peers, const char *domain)
 
 	if (link != NULL)
 		link_there(link);
-	else
-		queue_seen(router_queue(peers->router), domain);
+	peers_seen(peers, domain);
 }
 
 void

@@ -1,10 +1,10 @@
 /*
- * peer/peers.h -- all streams with other relays (RFC 6120, XEP-0178, 0198, 0288, 0368, 0478): a struct transport for the router, and
- * an end for what comes in.
+ * peer/peers.h -- all streams with other relays (RFC 6120, XEP-0178, 0198, 0220, 0288, 0368, 0478): a struct transport for the router,
+ * a line for the queue, and an end for what comes in.
  *
- * Each relay proves its domain with its certificate inside TLS (SASL EXTERNAL), or by the key pinned for it in `peer {}`. Who proves
- * nothing sends nothing. A stream carries stanzas from the domain that was proven to ours, no others. Stanzas go out on streams
- * that we began; answers come on those that others began.
+ * Each relay proves its domain with its certificate inside TLS (SASL EXTERNAL), or by the key pinned for it in `peer {}`. Only with
+ * `dialback` on may one without a pin do with a dialback key. Who proves nothing sends nothing. A stream carries stanzas between the
+ * domain that was proven and ours, no others: from who began it, and back too if both have agreed on that.
  * What is sent and waits for a stream (iq, presence) waits 30 s at most, in memory, bounded; then an iq is answered with
  * remote-server-timeout. Nothing of this is on disk.
  */
