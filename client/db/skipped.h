@@ -17,8 +17,8 @@
 enum {
 	SKIPPED_SEED = 32,            /* what a message's keys are derived from */
 	SKIPPED_KEYS = 80,            /* or those keys: cipher 32, MAC 32, IV 16 */
-	SKIPPED_NO_END = UINT32_MAX,  /* nobody said how long the chain became */
 };
+#define SKIPPED_NO_END UINT32_MAX /* nobody said how long the chain became */
 
 struct skipped_chain {
 	uint8_t identity[RATCHET_KEY_LEN]; /* the sender's, under which its messages are authenticated */
