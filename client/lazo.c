@@ -203,7 +203,7 @@ main(int argc, char **argv)
 	fill_descriptors();
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
-	line.app.arena = arena_new();
+	line.app.arena = arena_new_secret();
 	intl_start(NULL, argv[0]);
 	if (split(&line, argc, argv)) {
 		out_start(line.app.json);

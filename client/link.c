@@ -53,7 +53,7 @@ on_element(xmpp_conn_t *conn, xmpp_stanza_t *stanza, void *userdata)
 		return 1;
 	}
 	got = xcalloc(1, sizeof(*got));
-	got->arena = arena_new();
+	got->arena = arena_new_secret();
 	got->element = link_tree(got->arena, stanza);
 	if (got->element == NULL) {
 		trouble_set(link->trouble, FAULT_PROTOCOL, "an element nested or attributed beyond all use");

@@ -126,7 +126,7 @@ open_and_expect_features(struct stream *stream, struct arena **arena_r)
 void
 stream_send_element(struct stream *stream, const char *name, const char *ns, const char *text)
 {
-	struct arena *arena = arena_new();
+	struct arena *arena = arena_new_secret();
 	struct xml *element = xml_new(arena, name, ns);
 
 	if (text != NULL)
@@ -188,7 +188,7 @@ stream_sasl_failure(struct stream *stream, struct arena *arena, const struct xml
 static void
 send_sasl(struct stream *stream, const char *name, const char *mechanism, char *text)
 {
-	struct arena *arena = arena_new();
+	struct arena *arena = arena_new_secret();
 	struct xml *element = xml_new(arena, name, NS_SASL);
 
 	if (mechanism != NULL)

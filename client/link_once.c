@@ -142,7 +142,7 @@ send_token(struct stream *stream, const struct offer *offer, const uint8_t *boun
 {
 	const struct sasl_token *token = stream->config->fast;
 	size_t user = strlen(stream->config->user);
-	struct arena *arena = arena_new();
+	struct arena *arena = arena_new_secret();
 	uint8_t *first = arena_alloc(arena, user + 1 + SHA256_LEN);
 	char *text = arena_alloc(arena, base64_encoded_len(user + 1 + SHA256_LEN) + 1);
 	struct xml *request, *fast;
@@ -204,7 +204,7 @@ by_token(struct stream *stream, const struct offer *offer, const uint8_t *bound,
 static void
 send_response(struct stream *stream, char *text)
 {
-	struct arena *arena = arena_new();
+	struct arena *arena = arena_new_secret();
 	struct xml *element = xml_new(arena, "response", NS_SASL2);
 
 	xml_add_text(arena, element, text, strlen(text));
@@ -260,7 +260,7 @@ by_password(struct stream *stream, const struct offer *offer)
 		sasl_free(&sasl);
 		return ONCE_FAILED;
 	}
-	arena = arena_new();
+	arena = arena_new_secret();
 	request = new_request(arena, stream, offer, sasl_mechanism(sasl), first);
 	if (wanted != NULL)
 		xml_set(arena, xml_add(arena, request, "request-token", NS_FAST), "mechanism", wanted);

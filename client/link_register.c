@@ -62,7 +62,7 @@ new_iq(struct arena *arena, const char *type, const char *domain)
 static bool
 show_token(struct link *link, const char *domain, const char *token, int64_t deadline, struct trouble *trouble)
 {
-	struct arena *arena = arena_new(), *answer_arena = NULL;
+	struct arena *arena = arena_new_secret(), *answer_arena = NULL;
 	struct xml *iq = new_iq(arena, "set", domain);
 	bool fine;
 
@@ -77,7 +77,7 @@ static bool
 send_account(struct link *link, const char *domain, const char *user, const char *password, int64_t deadline,
     struct trouble *trouble)
 {
-	struct arena *arena = arena_new(), *answer_arena = NULL;
+	struct arena *arena = arena_new_secret(), *answer_arena = NULL;
 	struct xml *iq = new_iq(arena, "set", domain);
 	struct xml *query = xml_add(arena, iq, "query", NS_REGISTER);
 	bool fine;

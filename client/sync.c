@@ -331,7 +331,7 @@ sync_run(struct db *db, const struct account *account, const struct sync_setting
 {
 	struct sync sync = { .db = db, .account = account, .owner = owner, .result = result_r,
 		.trouble = &result_r->trouble };
-	struct arena *arena = arena_new();
+	struct arena *arena = arena_new_secret();
 	char *name = xasprintf("sync-%lld", (long long)account->id), *error = NULL;
 	int64_t start = now_mono();
 	struct db_lock *lock;

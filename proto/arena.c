@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <stdalign.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@ struct arena {
 	size_t taken;         /* bytes of newest already given */
 	size_t next;          /* size of the next block */
 	size_t used;          /* bytes taken from the system, the arena's own included */
+	bool secret;
 };
 
 static struct block *
@@ -56,6 +58,15 @@ arena_new(void)
 	return arena;
 }
 
+struct arena *
+arena_new_secret(void)
+{
+	struct arena *arena = arena_new();
+
+	arena->secret = true;
+	return arena;
+}
+
 void
 arena_free(struct arena **arena)
 {
@@ -63,6 +74,8 @@ arena_free(struct arena **arena)
 		return;
 	for (struct block *block = (*arena)->newest, *older; block != NULL; block = older) {
 		older = block->older;
+		if ((*arena)->secret)
+			cleanse(block->bytes, block->size);
 		free(block);
 	}
 	free(*arena);

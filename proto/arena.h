@@ -12,6 +12,7 @@
 struct arena;
 
 struct arena *arena_new(void);
+struct arena *arena_new_secret(void); /* what it held is overwritten when it is freed: passwords, keys, records of sessions */
 void arena_free(struct arena **arena); /* NULL inside is allowed; leaves NULL */
 
 void *arena_alloc(struct arena *arena, size_t size); /* zeroed, aligned for any object */

@@ -23,11 +23,12 @@ check(struct app *app, const struct args *args, struct sync_settings *settings)
 	char *real;
 
 	if (server != NULL && !resolve_server(server, &target)) {
-		out_error("usage", "", _("--server takes [xmpp://|xmpps://]HOST:PORT."));
+		out_error("usage", _("For example: --server 192.0.2.7:5222"), _("--server takes [xmpp://|xmpps://]HOST:PORT."));
 		return EX_USAGE;
 	}
 	if (pin != NULL && !cert_pin_parse(pin, raw)) {
-		out_error("usage", "", _("--pin takes sha256: and 64 hexadecimal digits: the SHA-256 of the relay's public key."));
+		out_error("usage", _("lazo shows it when it refuses a relay; compare it with what those who run it say."),
+		    _("--pin takes sha256: and 64 hexadecimal digits: the SHA-256 of the relay's public key."));
 		return EX_USAGE;
 	}
 	if (ca != NULL) {
@@ -61,7 +62,7 @@ invitation_token(struct app *app, const char *text)
 static bool
 has_secret(struct app *app)
 {
-	struct arena *arena = arena_new();
+	struct arena *arena = arena_new_secret();
 	bool has = app->account.id != 0 && account_get(app->db, arena, app->account.id, "secret.scram", NULL) != NULL;
 
 	arena_free(&arena);

@@ -36,7 +36,7 @@ load_session(signal_buffer **record, signal_buffer **user_record, const signal_p
 	     void *user_data)
 {
 	struct store *store = user_data;
-	struct arena *arena = arena_new();
+	struct arena *arena = arena_new_secret();
 	size_t len;
 	const void *bytes = session_get(store->db, arena, store->account, address_jid(address),
 					(uint32_t)address->device_id, &len);
@@ -98,7 +98,7 @@ static int
 load_pre_key(signal_buffer **record, uint32_t id, void *user_data)
 {
 	struct store *store = user_data;
-	struct arena *arena = arena_new();
+	struct arena *arena = arena_new_secret();
 	size_t len;
 	const void *bytes = key_prekey_get(store->db, arena, store->account, id, &len);
 	*record = bytes ? signal_buffer_create(bytes, len) : NULL;
@@ -138,7 +138,7 @@ static int
 load_signed_pre_key(signal_buffer **record, uint32_t id, void *user_data)
 {
 	struct store *store = user_data;
-	struct arena *arena = arena_new();
+	struct arena *arena = arena_new_secret();
 	size_t len;
 	const void *bytes = key_signed_get(store->db, arena, store->account, id, &len);
 	*record = bytes ? signal_buffer_create(bytes, len) : NULL;

@@ -45,6 +45,40 @@ test_arena(void **state)
 	arena_free(&arena);
 }
 
+static size_t cleansed, marks;
+
+void __real_cleanse(void *secret, size_t len);
+void __wrap_cleanse(void *secret, size_t len);
+
+void
+__wrap_cleanse(void *secret, size_t len)
+{
+	cleansed += len;
+	for (size_t i = 0; i + 6 <= len; i++)
+		marks += memcmp((const char *)secret + i, "SECRET", 6) == 0;
+	__real_cleanse(secret, len);
+}
+
+/* All that a secret arena was given is overwritten when it is freed, in every kind of block; another's is left. */
+static void
+test_secret(void **state)
+{
+	(void)state;
+	for (int secret = 1; secret >= 0; secret--) { /* in this order: what is left would be found in the next one's blocks */
+		struct arena *arena = secret ? arena_new_secret() : arena_new();
+
+		cleansed = marks = 0;
+		for (size_t i = 0; i < 300; i++)
+			(void)arena_printf(arena, "SECRET %zu", i);
+		memcpy(arena_alloc(arena, 100000), "SECRET", 6);
+		memcpy((char *)arena_alloc(arena, 9000) + 8994, "SECRET", 6);
+		assert_true(arena_used(arena) > 109000);
+		arena_free(&arena);
+		assert_int_equal(marks, secret ? 302 : 0);
+		assert_int_equal(cleansed > 109000, secret);
+	}
+}
+
 /* What is taken from the system stays near what was asked for. */
 static void
 test_waste(void **state)
@@ -126,6 +160,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_arena),
+		cmocka_unit_test(test_secret),
 		cmocka_unit_test(test_waste),
 		cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_mem),
