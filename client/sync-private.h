@@ -83,6 +83,7 @@ struct sync {
 	unsigned depth;      /* stanzas being looked after, one inside the other's wait */
 	uint32_t outermost;  /* the number of the first of them */
 	size_t custody_pages, custody_told;
+	const char *unpublished; /* the condition by which the relay refused our keys last; NULL: it did not */
 };
 
 /* sync_pump.c: what comes in, whatever it is. */

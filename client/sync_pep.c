@@ -3,7 +3,8 @@
  *
  * The own list is fetched before it is published (omemo.h merges), the bundle goes out before the list that names it.
  * A node with other options than we ask for answers precondition-not-met (XEP-0060 7.1.5): it is configured, and
- * published again; a node left closed would make us unreachable in silence.
+ * published again; a node left closed would make us unreachable in silence. What the relay refuses for good is kept as the account's
+ * value "keys.refused", and told.
  */
 #include "config.h"
 
@@ -251,6 +252,13 @@ add_options(struct arena *arena, struct xml *form)
 	form_field(arena, form, "pubsub#access_model", NULL, NULL, "open");
 }
 
+/* NULL: no answer came. */
+static const char *
+why(const struct xml *answer)
+{
+	return stanza_error_name(answer == NULL ? STANZA_REMOTE_SERVER_TIMEOUT : stanza_error_of(answer));
+}
+
 static void
 configured(struct sync *sync, struct arena *arena, const struct xml *answer, void *arg)
 {
@@ -259,6 +267,8 @@ configured(struct sync *sync, struct arena *arena, const struct xml *answer, voi
 	(void)arena;
 	if (answer != NULL && iq_type(answer) == IQ_RESULT)
 		publish(sync, publication->list, true);
+	else
+		sync->unpublished = why(answer);
 }
 
 /* XEP-0060 8.2: the node is ours, with other options than we need. */
@@ -285,13 +295,13 @@ published(struct sync *sync, struct arena *arena, const struct xml *answer, void
 	const struct xml *error;
 
 	(void)arena;
-	if (answer == NULL)
-		return;
-	if (iq_type(answer) == IQ_ERROR) {
-		error = xml_find(answer, "error", NULL);
+	if (answer == NULL || iq_type(answer) == IQ_ERROR) {
+		error = answer == NULL ? NULL : xml_find(answer, "error", NULL);
 		if (!publication->configured && error != NULL &&
 		    xml_find(error, "precondition-not-met", NS_PUBSUB_ERRORS) != NULL)
 			configure(sync, publication);
+		else
+			sync->unpublished = why(answer);
 		return;
 	}
 	db_begin(sync->db);
@@ -324,9 +334,32 @@ publish(struct sync *sync, bool list, bool is_configured)
 	arena_free(&arena);
 }
 
+/* What people must be told (cmd/news.c): who has no keys of ours begins no conversation with us. "" when all is published; a line that
+ * broke says nothing of that. */
+static void
+note_publication(struct sync *sync)
+{
+	bool due = omemo_list_due(sync->omemo) != 0 || omemo_bundle_due(sync->omemo) != 0;
+	const char *reason = !due ? "" : sync->unpublished != NULL ? sync->unpublished : stanza_error_name(STANZA_UNDEFINED_CONDITION);
+	struct arena *arena;
+	const char *before;
+
+	if (!sync_alive(sync))
+		return;
+	arena = arena_new();
+	before = account_get(sync->db, arena, sync->account->id, "keys.refused", NULL);
+	if (strcmp(before == NULL ? "" : before, reason) != 0) {
+		db_begin(sync->db);
+		account_set_text(sync->db, sync->account->id, "keys.refused", reason);
+		db_commit(sync->db, NULL);
+	}
+	arena_free(&arena);
+}
+
 void
 sync_publish(struct sync *sync)
 {
+	sync->unpublished = NULL;
 	if (omemo_bundle_due(sync->omemo) != 0) {
 		publish(sync, false, false);
 		sync_settle(sync);
@@ -337,4 +370,5 @@ sync_publish(struct sync *sync)
 		publish(sync, true, false);
 		sync_settle(sync);
 	}
+	note_publication(sync);
 }

@@ -33,7 +33,7 @@ read_all(const char *source, struct buf *bytes)
 	while (fd >= 0 && bytes->len <= INPUT_MAX && (got = read(fd, piece, sizeof(piece))) > 0)
 		buf_add(bytes, piece, (size_t)got);
 	if (fd < 0 || got < 0) {
-		out_error("input", "", "%s: %s", source, strerror(errno));
+		out_error("input", _("Name a file that is there and that you may read."), "%s: %s", source, strerror(errno));
 		got = -1;
 	}
 	if (fd > STDIN_FILENO)
@@ -54,7 +54,7 @@ read_card(const char *source, struct buf *bytes)
 	buf_clear(bytes);
 	if (strcmp(source, "-") != 0 && qr_read_png(source, bytes, &error) >= 0)
 		return true;
-	out_error("picture", "", "%s: %s", source, error != NULL ? error : _("give the picture as a file"));
+	out_error("picture", _("Take it again, nearer and with more light."), "%s: %s", source, error != NULL ? error : _("give the picture as a file"));
 	return false;
 }
 
@@ -220,7 +220,7 @@ write_file(const char *path, const char *bytes, size_t len)
 	bool fine = fd >= 0 && write(fd, bytes, len) == (ssize_t)len && fsync(fd) == 0;
 
 	if (!fine)
-		out_error("output", "", "%s: %s", path, strerror(errno));
+		out_error("output", _("Write it to another place, or make room on the disk."), "%s: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return fine ? EX_OK : EX_CANTCREAT;

@@ -50,7 +50,7 @@ args_number(const char *text, long long *number_r)
 	*number_r = strtoll(text, &end, 10);
 	if (errno == 0 && end != text && *end == '\0' && *number_r >= 0 && text[0] != '-' && text[0] != '+')
 		return true;
-	out_error("usage", "", _("\"%s\" is not a number."), text);
+	out_error("usage", _("Write it in digits, for example: 20"), _("\"%s\" is not a number."), text);
 	return false;
 }
 
@@ -96,7 +96,7 @@ app_account(struct app *app)
 		return code;
 	if (app->account_option != NULL) {
 		if (!jid_parse_text(app->arena, app->account_option, &jid) || jid.node == NULL) {
-			out_error("address", "", _("\"%s\" is not an address."), app->account_option);
+			out_error("address", _("An address looks like name@host."), _("\"%s\" is not an address."), app->account_option);
 			return EX_USAGE;
 		}
 		wanted = jid_bare_text(app->arena, &jid);

@@ -120,7 +120,7 @@ is_name(const char *name)
 {
 	if (name == NULL || payload_is_text(name))
 		return true;
-	out_error("not-text", "", _("That is not text (UTF-8)."));
+	out_error("not-text", _("Save it as UTF-8, then try again."), _("That is not text (UTF-8)."));
 	return false;
 }
 

@@ -76,6 +76,19 @@ check_clock(struct findings *findings)
 	    _("Set the date and time, then try again."));
 }
 
+/* As the last sync left it. */
+static void
+check_keys(struct findings *findings, const struct account *account)
+{
+	struct app *app = findings->app;
+	const char *reason = account_get(app->db, app->arena, account->id, "keys.refused", NULL);
+	bool fine = reason == NULL || reason[0] == '\0';
+
+	found(findings, "keys", fine, EX_UNAVAILABLE, fine ? _("Others can write to you encrypted.") :
+	    arena_printf(app->arena, "%s [%s]", _("The relay did not take your encryption keys."), reason),
+	    _("Try again: lazo sync. If it stays so, ask those who run the relay."));
+}
+
 static void
 check_account(struct findings *findings, const struct account *account, bool offline)
 {
@@ -90,8 +103,10 @@ check_account(struct findings *findings, const struct account *account, bool off
 		    arena_printf(app->arena, "lazo login %s", name));
 		return;
 	}
-	if (offline)
+	if (offline) {
+		check_keys(findings, account);
 		return;
+	}
 	app->account = *account;
 	sync_settings_load(app->db, app->arena, account->id, &settings);
 	if (sync_run(app->db, account, &settings, &owner, &result))
@@ -101,6 +116,7 @@ check_account(struct findings *findings, const struct account *account, bool off
 		found(findings, "relay", false, fault_exit(result.trouble.fault),
 		    arena_printf(app->arena, "%s: %s [%s]", name, fault_sentence(result.trouble.fault), result.trouble.detail),
 		    fault_next(result.trouble.fault));
+	check_keys(findings, account);
 }
 
 static int

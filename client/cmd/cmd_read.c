@@ -131,7 +131,7 @@ run(struct app *app, const struct args *args)
 	if (query.peer != NULL)
 		reading.moving = false; /* one person's messages: the others' stay new */
 	if (reading.moving && (lock = db_lock(app->db, "read", LOCK_WAIT_MS)) == NULL) {
-		out_error("busy", "", _("Another lazo read is showing the new messages just now."));
+		out_error("busy", _("Try again when it has ended."), _("Another lazo read is showing the new messages just now."));
 		return EX_TEMPFAIL;
 	}
 	load_cursors(app, &reading);

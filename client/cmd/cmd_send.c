@@ -45,13 +45,13 @@ refuse(const struct outbox_sent *sent)
 	case OUTBOX_WAITING:
 		return EX_OK;
 	case OUTBOX_EMPTY_TEXT:
-		out_error("empty", "", _("There is nothing to send."));
+		out_error("empty", _("Write it behind the address, or give it to: lazo send PERSON -"), _("There is nothing to send."));
 		return EX_USAGE;
 	case OUTBOX_TOO_LONG:
-		out_error("too-long", "", _("The text is too long: at most %d bytes."), OUTBOX_TEXT_MAX);
+		out_error("too-long", _("Send it in parts."), _("The text is too long: at most %d bytes."), OUTBOX_TEXT_MAX);
 		return EX_USAGE;
 	case OUTBOX_NOT_TEXT:
-		out_error("not-text", "", _("That is not text (UTF-8)."));
+		out_error("not-text", _("Save it as UTF-8, then try again."), _("That is not text (UTF-8)."));
 		return EX_DATAERR;
 	case OUTBOX_NOT_TRUSTED:
 		out_error("not-trusted", _("Look at their keys: lazo verify PERSON"), _("Not sent: %s."),
@@ -139,12 +139,12 @@ run(struct app *app, const struct args *args)
 	if (args->count > 1 && strcmp(args->at[1], "-") != 0) {
 		buf_adds(&text, args->at[1]);
 	} else if (!read_text(&text)) {
-		out_error("stdin", "", _("The text could not be read: %s"), strerror(errno));
+		out_error("stdin", _("Try again, or write the text behind the address."), _("The text could not be read: %s"), strerror(errno));
 		return EX_NOINPUT;
 	}
 	if (text.data != NULL && memchr(text.data, '\0', text.len) != NULL) {
 		buf_free(&text);
-		out_error("not-text", "", _("That is not text (UTF-8)."));
+		out_error("not-text", _("Save it as UTF-8, then try again."), _("That is not text (UTF-8)."));
 		return EX_DATAERR;
 	}
 	code = write_message(app, args, to, text.data != NULL ? text.data : "", &sent);

@@ -49,6 +49,23 @@ tell_set_back(struct app *app)
 	account_set_int(app->db, app->account.id, "set_back.told", when);
 }
 
+/* sync_pep.c notes what of our keys the relay would not have. Told again when the reason is another. */
+static void
+tell_refused_keys(struct app *app)
+{
+	const char *reason = account_get(app->db, app->arena, app->account.id, "keys.refused", NULL);
+	const char *told = account_get(app->db, app->arena, app->account.id, "keys.refused.told", NULL);
+
+	if (strcmp(reason == NULL ? "" : reason, told == NULL ? "" : told) == 0)
+		return;
+	if (reason[0] != '\0' && app->json)
+		out_json_note(json_pack("{s:s, s:s, s:s}", "notice", "keys-refused", "account", app->account.jid, "reason", reason));
+	else if (reason[0] != '\0')
+		out_note(_("The relay did not take your encryption keys [%s]: nobody can begin to write to you encrypted.\n  It is tried "
+			   "again at each lazo sync; if it stays so, ask those who run the relay.\n"), reason);
+	account_set_text(app->db, app->account.id, "keys.refused.told", reason);
+}
+
 void
 news_tell(struct app *app)
 {
@@ -59,6 +76,7 @@ news_tell(struct app *app)
 		tell_device(app, &list[i]);
 	db_begin(app->db);
 	tell_set_back(app);
+	tell_refused_keys(app);
 	device_set_told(app->db, app->account.id);
 	db_commit(app->db, NULL);
 }

@@ -96,7 +96,7 @@ prompt_file(const char *path)
 	char *secret;
 
 	if (fd < 0) {
-		out_error("password-file", "", "%s: %s", path, strerror(errno));
+		out_error("password-file", _("Name a file that is there and that you may read."), "%s: %s", path, strerror(errno));
 		return NULL;
 	}
 	secret = read_line(fd);

@@ -272,6 +272,9 @@ test_attempts(void **state)
 		skip();
 	for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++) {
 		int got = in_child(attempts[i].fn, true);
+		/* What is to work and does not outside either (no /etc/hosts, say) tells nothing of the sandbox. */
+		if (attempts[i].wanted == 0 && got != 0 && in_child(attempts[i].fn, false) == got)
+			continue;
 		if (got != attempts[i].wanted)
 			fail_msg("%s: %d, wanted %d", attempts[i].name, got, attempts[i].wanted);
 	}
