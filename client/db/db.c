@@ -29,7 +29,9 @@
 enum {
 	BUSY_MS = 30 * 1000, /* how long a writer waits for another process's transaction */
 	LOCK_STEP_MS = 5,
-	SAVEPOINT_ROOM = 512 << 10, /* bytes: what undoes a SAVEPOINT stays in memory up to here, then goes to a file */
+	/* bytes: what undoes a SAVEPOINT stays in memory up to here, then goes to a file. In one write, of which SQLite's
+	 * unixWrite() takes 0x1ffff bytes at a time and takes a rest of none for a full disk: never more than that. */
+	SAVEPOINT_ROOM = 120 << 10,
 };
 
 struct db_lock {

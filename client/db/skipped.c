@@ -127,10 +127,9 @@ drop_from_oldest(struct db *db, int64_t account, const char *jid, int64_t count)
 		db_run(db, "DELETE FROM vault WHERE chain = ?", INT(chain)); /* and its rows in skipped */
 		return held + 1;
 	}
-	db_run(db,
-	       "DELETE FROM skipped WHERE chain = ?1 AND counter IN"
-	       " (SELECT counter FROM skipped WHERE chain = ?1 ORDER BY counter LIMIT ?2)",
-	       INT(chain), INT(count));
+	int64_t last = db_number(db, -1, "SELECT counter FROM skipped WHERE chain = ? ORDER BY counter LIMIT 1 OFFSET ?",
+				 INT(chain), INT(count - 1));
+	db_run(db, "DELETE FROM skipped WHERE chain = ? AND counter <= ?", INT(chain), INT(last));
 	db_run(db, "UPDATE vault SET held = held - ?2 WHERE chain = ?1", INT(chain), INT(db_changes(db)));
 	return count;
 }

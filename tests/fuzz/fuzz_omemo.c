@@ -1,6 +1,7 @@
 /*
  * fuzz_omemo.c -- what other people's devices send: device lists, bundles and encrypted messages as XML, and the ratchet
- * messages inside (protobuf, read by the ratchet library before anything is authentic: attack O7).
+ * messages inside (protobuf, read by the ratchet library before anything is authentic: attack O7; and by wire.c, which must
+ * agree with it).
  *
  * The first byte chooses: XML, a prekey message, a message, decrypted bytes as text. Promises: ids are 1..2^31-1 and
  * different; sizes are within bounds; text is legal in XML and stays as it is when made so twice.
@@ -15,6 +16,7 @@
 #include "client/omemo/element.h"
 #include "client/omemo/payload.h"
 #include "client/omemo/ratchet.h"
+#include "client/omemo/wire.h"
 #include "proto/arena.h"
 #include "proto/ns.h"
 #include "proto/xml.h"
@@ -87,8 +89,14 @@ check_ratchet(const uint8_t *data, size_t size, bool prekey)
 
 	if (ratchet == NULL)
 		ratchet = ratchet_open(NULL, 0);
+	struct wire_header wire;
 	struct ratchet_message *message = ratchet_read(ratchet, data, size, prekey, &header);
+	bool read = wire_read(data, size, prekey, &wire);
+
 	PROMISE(message == NULL || header.prekey == prekey);
+	/* what a backlog is sorted by is what the ratchet goes by */
+	PROMISE(message == NULL || (read && wire.counter == header.counter &&
+	    memcmp(wire.ratchet_key, header.ratchet_key, sizeof(wire.ratchet_key)) == 0));
 	ratchet_message_free(&message);
 }
 

@@ -44,7 +44,9 @@ deliver(struct mail *mail, int64_t now, struct omemo_message *message, struct ar
 	omemo_decrypt(to->omemo, arena, mail->from->jid, mail->encrypted, now, message);
 	if (message->outcome == OMEMO_OK)
 		omemo_mark_read(to->omemo, message, 1);
-	assert_true(db_commit(to->db, NULL));
+	char *error = NULL;
+	if (!db_commit(to->db, &error))
+		fail_msg("%s", error);
 }
 
 enum omemo_outcome
