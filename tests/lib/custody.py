@@ -29,7 +29,10 @@ class Journal:
 
     def __init__(self, name):
         self.path = scratch() / name
-        self.file = open(self.path, "ab")
+        self.file = open(self.path, "ab+")
+        self.file.seek(0)
+        # A kill may cut a write where a page ends; what follows must not become one line with it.
+        self.file.truncate(self.file.read().rfind(b"\n") + 1)
 
     def add(self, lines):
         if lines:
