@@ -199,6 +199,7 @@ class Relay:
         self.crt, self.key = self.authority.issue(host)
         self.wrap, self.env = list(wrap), env or {}
         self.limits = dict(self.LIMITS, **(limits or {}))
+        self.client = "127.0.0.1:0"                                     # for those who keep the address: a port of one's own
         self.server, self.server_tls = list(server), list(server_tls)   # addresses for other relays
         self.conf = {"registration": '"closed"', "resolver": [nameserver().address]} | conf
         self.users = itertools.count(1)
@@ -213,7 +214,7 @@ class Relay:
     def write_conf(self):
         lines = [f'host = "{self.host}";', f'data = "{self.data}";', f'certificate = "{self.crt}";',
                  f'key = "{self.key}";',
-                 'listen { client = ["127.0.0.1:0"]; client_tls = ["127.0.0.1:0"]; '
+                 f'listen {{ client = {_value([self.client])}; client_tls = ["127.0.0.1:0"]; '
                  f'server = {_value(self.server)}; server_tls = {_value(self.server_tls)}; }}',
                  "limits { " + " ".join(f"{k} = {_value(v)};" for k, v in self.limits.items()) + " }"]
         for name, value in self.conf.items():

@@ -30,6 +30,7 @@ BUILD_SECONDS = 1800
 
 # (part, glob of its programs, seconds a program may take, seconds with --long). Slow ones are started first.
 PARTS = [
+    ("simulation", "tests/simulation/*", 420, 36000),
     ("crash", "tests/crash/*", 420, 36000),
     ("interop", "tests/interop/*", 300, 3600),
     ("integration", "tests/integration/test_*", 300, 36000),
