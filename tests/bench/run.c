@@ -102,10 +102,11 @@ run_say(const char *scene, unsigned long count, const struct probe *cpu_until)
 
 	printf("{\"scene\": \"%s\", \"count\": %lu, \"width\": %lu, \"seconds\": %.4f, \"per_second\": %.1f, "
 	       "\"cpu_seconds\": %.2f, \"cpu_10000\": %.3f, \"per_cpu_second\": %.1f, \"load_cpu_seconds\": "
-	       "%.2f, "
+	       "%.2f, \"load_ms_each\": %.3f, "
 	       "\"managed\": %s, \"refused\": %lu, \"resident_kib\": %ld",
 	       scene, count, run.width, seconds, (double)count / seconds, cpu, cpu * 10000 / (double)count,
 	       (double)count / (cpu < 0.01 ? 0.01 : cpu), run.after.own_cpu - run.before.own_cpu,
+	       (run.after.own_cpu - run.before.own_cpu) * 1000 / (double)count,
 	       run.sessions > 0 && run.session[0] != NULL && run.session[0]->managed ? "true" : "false",
 	       bench.errors, cpu_until->server_kib);
 }

@@ -46,7 +46,7 @@ send_next(struct session *sender, unsigned long ask_every)
 	snprintf(id, sizeof id, "%" PRIx64 ".%lx", now, run.begun);
 	stream_message(sender, to, id, now);
 	bool last = run.begun == run.total;
-	if (last || run.begun % ask_every == 0)
+	if (last || ++sender->messages % ask_every == 0)
 		stream_ask(sender);
 }
 

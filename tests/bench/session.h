@@ -40,6 +40,7 @@ struct session {
 	bool presence;               /* wanted: make it available when ready */
 	bool managed;                /* XEP-0198 is on */
 	uint32_t out_count, acked;   /* stanzas sent, and those of them the server has answered for */
+	unsigned long messages; /* sent in the scene that is played */
 	uint32_t in_count;           /* stanzas handled: what <a h/> says */
 	uint64_t sent_at[SENT_RING]; /* ns; 0: not a measured one */
 };
