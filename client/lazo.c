@@ -38,7 +38,7 @@ take_value(int argc, char **argv, int *index_r)
 		return equals + 1;
 	if (*index_r + 1 < argc)
 		return argv[++*index_r];
-	out_error("usage", "", _("%s needs a value."), argv[*index_r]);
+	out_error("usage", _("All commands: lazo help"), _("%s needs a value."), argv[*index_r]);
 	return NULL;
 }
 
@@ -85,7 +85,7 @@ split(struct line *line, int argc, char **argv)
 	line->plain_from = SIZE_MAX;
 	for (int i = 1; i < argc; i++) {
 		if (line->count == sizeof(line->words) / sizeof(line->words[0])) {
-			out_error("usage", "", "%s", _("Too many words."));
+			out_error("usage", _("All commands: lazo help"), "%s", _("Too many words."));
 			return false;
 		}
 		if (line->plain_from == SIZE_MAX && strcmp(argv[i], "--") == 0)
@@ -208,7 +208,7 @@ main(int argc, char **argv)
 	if (split(&line, argc, argv)) {
 		out_start(line.app.json);
 		if (line.lang != NULL && !intl_start(line.lang, argv[0])) {
-			out_error("usage", "", _("There is no language \"%s\" here: es, pt_BR, fr, en."), line.lang);
+			out_error("usage", _("For example: --lang es"), _("There is no language \"%s\" here: es, pt_BR, fr, en."), line.lang);
 		} else if (line.version) {
 			tell_version();
 			code = out_flush() ? EX_OK : app_disk(&line.app, _("The output could not be written."));

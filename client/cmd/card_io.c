@@ -99,9 +99,11 @@ card_next(enum card_error error)
 		return _("Do not use it; ask the person for another, by another way.");
 	case CARD_FAILED:
 		return _("Make room or check the disk; lazo doctor tells more.");
-	case CARD_OK:
 	case CARD_NEWER:
+		return _("Install a newer lazo here.");
 	case CARD_OWN:
+		return _("It is for the others: give it to them.");
+	case CARD_OK:
 	case CARD_CHANGED_KEY:
 	case CARD_ERRORS:
 		break;

@@ -79,7 +79,9 @@ def valid(title, objects):
 
 
 def errors(done):
-    return valid("Errors", [json.loads(line) for line in done.stderr.splitlines()])
+    found = valid("Errors", [json.loads(line) for line in done.stderr.splitlines()])
+    check(all(e["next"] for e in found), f"what to do is said: {found}")
+    return found
 
 
 def setup():
@@ -226,6 +228,11 @@ def test_devices_and_keys():
     other.login()
     [notice] = valid("Notices", [json.loads(line) for line in ana.run("sync", "--json", status=0).stderr.splitlines()])
     equal((notice["notice"], notice["jid"]), ("new-device", ana.jid))
+    narrow = Relay(authority=relay.authority, quota={"pubsub": "1kb"})
+    zoe = Home(narrow, narrow.user())
+    [notice] = valid("Notices", [json.loads(line) for line in zoe.login("--json").stderr.splitlines()])
+    equal((notice["notice"], notice["reason"]), ("keys-refused", "resource-constraint"))
+    narrow.stop()
     [lost] = [d for d in valid("device list", ana.json("device")) if not d["own"]]
     valid("device remove", ana.json("device", "remove", str(lost["device"])))
 
@@ -277,6 +284,7 @@ def test_every_verb_was_tried():
 
 def test_every_word_of_an_error_is_documented():
     source = "".join(p.read_text() for p in (SRC / "client").rglob("*.c"))
+    equal(re.findall(r'out_error\("[a-z-]+", (?:""|NULL).*', source), [], "every error says what to do next")
     said = set(re.findall(r'out_error\("([a-z-]+)"', source)) | set(re.findall(r'\[FAULT_\w+\] = \{ "([a-z-]+)"', source))
     said |= set(re.findall(r'\[CARD_\w+\] = "([a-z-]+)"', source))
     check(len(said) > 50, f"only {len(said)} words found in the source")
