@@ -26,8 +26,8 @@ enum {
 	CHAINS_LOOKED_AT = 64,  /* of a device, newest first; a session has 5 */
 	ARCHIVED_MOST = 40,     /* sessions beside the current one that the library keeps */
 	GROWTH = 2000,          /* keys between two looks at the bounds */
-	CLOSED_AT = UINT32_MAX, /* the place of a chain whose key left the record: everything is behind it */
 };
+#define CLOSED_AT UINT32_MAX /* the place of a chain whose key left the record: everything is behind it */
 _Static_assert(offsetof(ratchet_message_keys, counter) == SKIPPED_KEYS, "cipher key, MAC key, IV, in this order");
 
 /* -- chain keys -------------------------------------------------------------------------------------------- */
