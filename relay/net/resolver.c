@@ -6,6 +6,7 @@
 #include "relay/net/resolver-private.h"
 #include "relay/net/loop-private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unbound.h>
@@ -66,7 +67,7 @@ set_servers(const struct resolver *resolver)
 		/* "192.0.2.1:53" and "[2001:db8::1]:53" become what libunbound reads: address@port */
 		if (strlen(resolver->servers[i]) >= sizeof text)
 			continue;
-		strcpy(text, resolver->servers[i] + skip);
+		snprintf(text, sizeof text, "%s", resolver->servers[i] + skip);
 		port = strrchr(text, ':');
 		if (port != NULL && (skip != 0 || strchr(text, ':') == port)) {
 			*port = '@';

@@ -168,7 +168,7 @@ take_targets(struct search *search)
 		search->nobody = no_direct || says_no(&both[0]);
 	} else if (says_no(&both[1]) && (no_direct || says_no(&both[0]))) {
 		search->targets[0] = (struct srv){ .port = PORT_STARTTLS };
-		strcpy(search->targets[0].host, search->host);
+		memcpy(search->targets[0].host, search->host, sizeof search->host);
 		search->target_count = 1;
 	}
 }
@@ -320,7 +320,7 @@ resolver_find(struct resolver *resolver, const char *ascii, resolver_fn *fn, voi
 		memcpy(search->host, ascii + literal, len);
 	if (inet_pton(AF_INET, search->host, raw) == 1 || inet_pton(AF_INET6, search->host, raw) == 1) {
 		search->targets[0] = (struct srv){ .port = PORT_STARTTLS };
-		strcpy(search->targets[0].host, search->host);
+		memcpy(search->targets[0].host, search->host, sizeof search->host);
 		search->target_count = 1;
 	} else {
 		ask_for_targets(search); /* before it is in the list: a stale context may go now */

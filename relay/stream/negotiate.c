@@ -76,10 +76,9 @@ static enum stream_error
 check_addresses(struct stream *stream, struct arena *arena, const struct xml *header, const char **to_r)
 {
 	const char *from_text = xml_attr(header, "from");
-	struct jid to, from;
+	struct jid to, from = { .domain = NULL };
 
 	*to_r = NULL;
-	from.domain = NULL;
 	if (from_text != NULL && jid_parse_text(arena, from_text, &from) &&
 	    strcmp(from.domain, stream->host->domain) == 0)
 		*to_r = jid_bare_text(arena, &from);

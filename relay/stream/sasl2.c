@@ -32,12 +32,12 @@ read_client(const char *text, char out[static TOKEN_CLIENT_MAX + 1])
 	if (text == NULL || strlen(text) != TOKEN_CLIENT_MAX)
 		return false;
 	for (int i = 0; i < TOKEN_CLIENT_MAX; i++) {
-		char c = text[i] >= 'A' && text[i] <= 'F' ? (char)(text[i] - 'A' + 'a') : text[i];
+		int c = text[i] >= 'A' && text[i] <= 'F' ? text[i] - 'A' + 'a' : text[i];
 		bool digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 
 		if (form[i] == '-' ? c != '-' : !digit)
 			return false;
-		out[i] = c;
+		out[i] = (char)c;
 	}
 	out[TOKEN_CLIENT_MAX] = '\0';
 	return true;
