@@ -4,7 +4,7 @@
  *   CLEAR -- <starttls/> --> AUTH -- EXTERNAL, or a dialback key --> READY        (direct TLS begins at AUTH)
  *
  * Before TLS nothing but <starttls/>, before authentication nothing but what serves it. Then stanzas come (intake.h), and go if they have
- * asked for both ways: from the first thing they say on, so that it is clear by then whether both sides count.
+ * asked for both ways: from the first thing they say on, since most agree first that both sides count.
  * DIAGNOSTICS: host-unknown, invalid-from, not-authorized with what is missing in the certificate.
  */
 #include "config.h"
@@ -153,13 +153,15 @@ inbound_outflow(const struct inbound *in)
 static void
 take_enable(struct inbound *in)
 {
-	if (in->terms.managed || in->out != NULL) { /* too late: stanzas have gone out uncounted */
+	if (in->terms.managed) {
 		line_writes(in->line, "<failed xmlns='" NS_SM "'><unexpected-request xmlns='" NS_STANZA_ERRORS "'/></failed>");
 		return;
 	}
 	in->terms.managed = true;
 	line_writes(in->line, "<enabled xmlns='" NS_SM "'/>");
 	intake_manage(in->intake);
+	if (in->out != NULL) /* Prosody says stanzas first */
+		outflow_manage(in->out);
 }
 
 static void

@@ -33,6 +33,7 @@ struct outflow {
 	struct outflow_terms terms;
 	struct timer *timer;
 	struct smacks_count count;
+	uint64_t before; /* stanzas that went out before both sides counted */
 	struct carry carry;
 	int64_t asked; /* monotonic: <r/> or a ping was sent; 0: none is under way */
 	bool ask_later;
@@ -65,7 +66,8 @@ all_taken(struct outflow *out, uint64_t number)
 {
 	size_t count = carry_acked(&out->carry, number);
 
-	out->count.acked = number;
+	if (number > out->before)
+		out->count.acked = number - out->before;
 	if (count > 0)
 		queue_acked(router_queue(out->peers->router), out->domain, count);
 }
@@ -102,7 +104,7 @@ ping(struct outflow *out)
 		return;
 	}
 	out->asked = now_mono();
-	buf_printf(&bytes, "<iq type='get' id='%s'", carry_ping(&out->carry, out->count.sent));
+	buf_printf(&bytes, "<iq type='get' id='%s'", carry_ping(&out->carry, out->before + out->count.sent));
 	xmlout_attribute(&bytes, "from", out->peers->domain);
 	xmlout_attribute(&bytes, "to", out->domain);
 	buf_adds(&bytes, "><ping xmlns='" NS_PING "'/></iq>");
@@ -114,7 +116,7 @@ static void
 ask(struct outflow *out)
 {
 	out->ask_later = false;
-	if (out->asked != 0 || out->parting || out->count.sent == out->count.acked)
+	if (out->asked != 0 || out->parting || (out->count.sent == out->count.acked && out->carry.count == 0))
 		return;
 	if (!out->terms.managed) {
 		ping(out);
@@ -188,12 +190,23 @@ outflow_carry(struct outflow *out, const char *bytes, size_t len)
 		out->starved = true;
 		return QUEUE_NOT_NOW;
 	}
-	carry_sent(&out->carry, out->count.sent + 1);
+	carry_sent(&out->carry, out->before + out->count.sent + 1);
 	write_now(out, bytes, len);
 	return QUEUE_TAKEN;
 }
 
 /* ---- what the peer says ---- */
+
+void
+outflow_manage(struct outflow *out)
+{
+	out->terms.managed = true;
+	out->before += out->count.sent;
+	out->count = (struct smacks_count){ .sent = 0 };
+	out->asked = 0;
+	out->ask_later = out->carry.count > 0;
+	arm(out);
+}
 
 static void
 go_on(struct outflow *out, uint64_t taken)
@@ -214,14 +227,14 @@ outflow_take_a(struct outflow *out, const struct xml *element)
 		line_close(out->line, STREAM_UNDEFINED_CONDITION, "that many stanzas were not sent");
 		return false;
 	}
-	go_on(out, out->count.acked);
+	go_on(out, out->before + out->count.acked);
 	return true;
 }
 
 bool
 outflow_take_pong(struct outflow *out, const char *id)
 {
-	if (out->terms.managed || !carry_is_pong(&out->carry, id))
+	if (!carry_is_pong(&out->carry, id))
 		return false;
 	go_on(out, out->carry.pinged);
 	return true;
@@ -231,7 +244,7 @@ void
 outflow_take_goodbye(struct outflow *out)
 {
 	if (out->parting && !out->terms.managed) /* with stream management it has said itself what it took */
-		all_taken(out, out->count.sent);
+		all_taken(out, out->before + out->count.sent);
 }
 
 void

@@ -30,6 +30,9 @@ struct outflow_terms {
 struct outflow *outflow_new(struct peers *peers, struct line *line, const char *domain, const struct outflow_terms *terms);
 void outflow_free(struct outflow **out); /* NULL inside is allowed */
 
+/* Both sides count from here on. What went out before is taken with the first answer: a stream keeps its order. */
+void outflow_manage(struct outflow *out);
+
 enum outflow_sent { OUTFLOW_SENT, OUTFLOW_TOO_LARGE, OUTFLOW_FULL };
 enum outflow_sent outflow_send(struct outflow *out, const char *bytes, size_t len);
 enum queue_taken outflow_carry(struct outflow *out, const char *bytes, size_t len); /* a held message */
