@@ -93,7 +93,7 @@ __wrap_read_counter(struct store *store, const char *node, const char *id, read_
 {
 	(void)store;
 	(void)node;
-	fn(arg, false, strncmp(id, "77", 2) == 0 ? 77 : -1, 0);
+	fn(arg, false, strncmp(id, "77000000", 8) == 0 ? 77 : -1, 0);
 }
 
 /* The writer is slow while this is set. */
@@ -331,7 +331,7 @@ not_taken_up(void **state)
 	send_some(old, 0, 4);
 	hear(other, "<resume xmlns='" NS_SM "' h='0' previd='%s'/>", id);
 	assert_string_equal(said, "<failed xmlns='" NS_SM "'><item-not-found xmlns='" NS_STANZA_ERRORS "'/></failed>");
-	hear(new, "<resume xmlns='" NS_SM "' h='0' previd='77%s'/>", id + 2);
+	hear(new, "<resume xmlns='" NS_SM "' h='0' previd='77000000%s'/>", id + 8);
 	assert_string_equal(said, "<failed xmlns='" NS_SM "' h='77'><item-not-found xmlns='" NS_STANZA_ERRORS "'/></failed>");
 	hear(new, "<resume xmlns='" NS_SM "' h='-1' previd='%s'/>", id);
 	assert_non_null(strstr(said, "<bad-request"));
