@@ -184,6 +184,7 @@ class Shores:
             relay = Relay(hosts[mine], self.authority, False, env=env[mine], server=[f"127.0.0.1:{self.ports[mine]}"],
                           limits={"rate_server": 0}, trust=[str(self.authority.crt)],
                           **{f'peer "{hosts[1 - mine]}"': peer}, **conf)
+            relay.crt, relay.key = self.authority.issue(relay.host, days=3650)      # good at every time of a test's clock
             relay.client = f"127.0.0.1:{free_port()}"       # the same after a restart
             self.relays.append(relay.start())
         self.one, self.two = self.relays
