@@ -67,6 +67,7 @@ struct sync {
 	struct stream *stream;
 	struct omemo *omemo;
 	struct inbox *inbox; /* an open batch, or NULL */
+	struct backlog *backlog; /* what will be in it; NULL: nothing came yet */
 	struct sync_ask asks[SYNC_ASKS];
 	size_t asking;
 	struct sync_flight *flights; /* in order of number */
@@ -91,7 +92,7 @@ void sync_ask(struct sync *sync, struct xml *iq, sync_answer *done, void *arg); 
 bool sync_settle(struct sync *sync);                  /* until no ask is open; false: the stream is gone */
 struct inbox *sync_batch(struct sync *sync);          /* the open batch, opened if need be */
 bool sync_commit(struct sync *sync);                  /* the open batch; then what waited for it */
-void sync_take(struct sync *sync, struct arena *arena, const struct xml *message, const struct inbox_meta *meta);
+void sync_take(struct sync *sync, const struct xml *message, const struct inbox_meta *meta);
 void sync_count_other(struct sync *sync);             /* no message, or none for us: that too is limited */
 /* What `done` waits for is coming: SYNC_ANSWER_MS more, not beyond the limit. */
 void sync_patience(struct sync *sync, sync_answer *done, int64_t limit);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/backlog.h"
 #include "client/clock.h"
 #include "client/db/db.h"
 #include "client/link_cert.h"
@@ -305,6 +306,7 @@ leave(struct sync *sync)
 		sync_commit(sync);
 	if (sync->inbox != NULL)
 		inbox_abandon(&sync->inbox);
+	backlog_free(&sync->backlog);
 	arena_free(&sync->pong);
 	if (sync->stream != NULL) {
 		if (sync_alive(sync))

@@ -317,7 +317,7 @@ sync_archive_result(struct sync *sync, struct arena *arena, const struct xml *me
 	archive->next = xstrdup(id);
 	archive->next_time = meta.delay;
 	if (inside != NULL)
-		sync_take(sync, arena, inside, &meta);
+		sync_take(sync, inside, &meta);
 	else
 		sync_count_other(sync);
 	return true;

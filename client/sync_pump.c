@@ -1,8 +1,8 @@
 /*
  * sync_pump.c -- every stanza that comes during a sync, sent to whom it concerns.
  *
- * Messages go into the open batch of the inbox; nothing is acknowledged, and no ping answered, before that batch is
- * committed. An answer counts only from whom it was asked (attack R5), a push only from our own account.
+ * Messages go into a backlog, and from it in the order of their ratchets into one batch of the inbox; nothing is
+ * acknowledged, and no ping answered, before that batch is committed. An answer counts only from whom it was asked (attack R5), a push only from our own account.
  */
 #include "config.h"
 
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/backlog.h"
 #include "client/clock.h"
 #include "client/db/db.h"
 #include "proto/arena.h"
@@ -65,11 +66,40 @@ done_with(const struct sync *sync)
 	return sync->depth > 0 ? sync->outermost - 1 : stream_received(sync->stream);
 }
 
+static void
+take_one(void *arg, const struct xml *message, const struct inbox_meta *meta)
+{
+	struct sync *sync = arg;
+	struct arena *arena = arena_new();
+	struct inbox_result result;
+
+	inbox_take(sync->inbox, arena, message, meta, &result);
+	arena_free(&arena);
+	switch (result.outcome) {
+	case INBOX_MESSAGE:
+		sync->result->received++;
+		break;
+	case INBOX_UNREADABLE:
+		sync->result->unreadable++;
+		break;
+	case INBOX_ERROR:
+		sync->result->refused++;
+		break;
+	case INBOX_NOTHING:
+	case INBOX_DUPLICATE:
+	case INBOX_REFUSED:
+	case INBOX_BLOCKED:
+		break;
+	}
+}
+
 bool
 sync_commit(struct sync *sync)
 {
 	char *error = NULL;
 
+	if (sync->inbox != NULL && sync->backlog != NULL)
+		backlog_take(sync->backlog, take_one, sync);
 	if (sync->inbox != NULL && !inbox_end(&sync->inbox, &error)) {
 		trouble_set(sync->trouble, FAULT_DISK, "%s", error != NULL ? error : "commit failed");
 		free(error);
@@ -88,33 +118,18 @@ sync_count_other(struct sync *sync)
 }
 
 void
-sync_take(struct sync *sync, struct arena *arena, const struct xml *message, const struct inbox_meta *meta)
+sync_take(struct sync *sync, const struct xml *message, const struct inbox_meta *meta)
 {
-	struct inbox_result result;
-
 	if (++sync->messages > SYNC_MESSAGES_MAX) {
 		trouble_set(sync->trouble, FAULT_TOO_BIG, "more than %d messages at once", SYNC_MESSAGES_MAX);
 		return;
 	}
 	sync->round++;
-	inbox_take(sync_batch(sync), arena, message, meta, &result);
-	switch (result.outcome) {
-	case INBOX_MESSAGE:
-		sync->result->received++;
-		break;
-	case INBOX_UNREADABLE:
-		sync->result->unreadable++;
-		break;
-	case INBOX_ERROR:
-		sync->result->refused++;
-		break;
-	case INBOX_NOTHING:
-	case INBOX_DUPLICATE:
-	case INBOX_REFUSED:
-	case INBOX_BLOCKED:
-		break;
-	}
-	if (inbox_count(sync->inbox) >= INBOX_BATCH)
+	sync_batch(sync);
+	if (sync->backlog == NULL)
+		sync->backlog = backlog_new(sync->omemo);
+	backlog_add(sync->backlog, message, meta);
+	if (backlog_full(sync->backlog))
 		sync_commit(sync);
 	sync_progress(sync, sync->phase, sync->result->received, 0);
 }
@@ -134,7 +149,7 @@ take_message(struct sync *sync, struct arena *arena, const struct xml *message)
 	if (sync_key_event(sync, arena, message))
 		sync_count_other(sync);
 	else
-		sync_take(sync, arena, message, &meta);
+		sync_take(sync, message, &meta);
 }
 
 /* -- asking ------------------------------------------------------------------------------------------------ */

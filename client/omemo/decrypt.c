@@ -16,6 +16,7 @@
 #include "client/omemo/omemo-private.h"
 #include "client/omemo/payload.h"
 #include "client/omemo/ratchet.h"
+#include "client/omemo/wire.h"
 #include "proto/arena.h"
 #include "proto/mem.h"
 
@@ -156,6 +157,20 @@ decrypt_read(struct omemo *omemo, struct arena *arena, const char *jid, const st
 	/* an answer in the old session starts a new chain at the other end: what comes after can be read */
 	if (message_r->unreadable != UNREADABLE_MALFORMED)
 		device_heal(omemo->db, omemo->account, jid, element->sid, now);
+}
+
+bool
+omemo_place(const struct omemo *omemo, struct arena *arena, const struct xml *encrypted,
+	    struct omemo_place *place_r)
+{
+	struct element_key key;
+	struct wire_header wire;
+	if (!element_read_key(arena, encrypted, omemo->device, &key) ||
+	    !wire_read(key.bytes, key.len, key.prekey, &wire))
+		return false;
+	memcpy(place_r->chain, wire.ratchet_key, sizeof place_r->chain);
+	place_r->counter = wire.counter;
+	return true;
 }
 
 void

@@ -199,6 +199,14 @@ element_read_message(struct arena *arena, const struct xml *encrypted, uint32_t 
 	return find_key(arena, header, own_device, &message_r->key);
 }
 
+bool
+element_read_key(struct arena *arena, const struct xml *encrypted, uint32_t own_device, struct element_key *key_r)
+{
+	const struct xml *header = xml_find(encrypted, "header", NS_OMEMO);
+	*key_r = (struct element_key){ 0 };
+	return header && find_key(arena, header, own_device, key_r) == ELEMENT_OK;
+}
+
 struct xml *
 element_message(struct arena *arena, uint32_t sid, const struct element_key *keys, size_t count,
 		const uint8_t iv[static PAYLOAD_IV], const uint8_t *payload, size_t payload_len)

@@ -52,6 +52,9 @@ enum element_result { ELEMENT_OK, ELEMENT_NOT_FOR_US, ELEMENT_MALFORMED };
 /* The sender's device id is set whatever the result, 0 when it cannot be read. */
 enum element_result element_read_message(struct arena *arena, const struct xml *encrypted,
 					 uint32_t own_device, struct element_message *message_r);
+/* The key alone, as element_read_message() finds it. False: none, or malformed. */
+bool element_read_key(struct arena *arena, const struct xml *encrypted, uint32_t own_device,
+		      struct element_key *key_r);
 /* payload NULL: key transport. */
 struct xml *element_message(struct arena *arena, uint32_t sid, const struct element_key *keys, size_t count,
 			    const uint8_t iv[static PAYLOAD_IV], const uint8_t *payload, size_t payload_len);

@@ -99,6 +99,15 @@ enum omemo_ready omemo_encrypt(struct omemo *omemo, struct arena *arena, const c
 			       const struct omemo_target *only, size_t only_count, int64_t now,
 			       struct xml **encrypted_r, struct omemo_target **targets_r, size_t *count_r);
 
+/* Where in which ratchet chain a message stands, before it is decrypted: nothing of it is authentic. False: no key
+ * for this device in it, or none that is a ratchet message. */
+struct omemo_place {
+	uint8_t chain[IDENTITY_LEN];
+	uint32_t counter;
+};
+bool omemo_place(const struct omemo *omemo, struct arena *arena, const struct xml *encrypted,
+		 struct omemo_place *place_r);
+
 enum omemo_outcome {
 	OMEMO_OK,        /* text in .text */
 	OMEMO_EMPTY,     /* a key transport: nothing to show */
