@@ -85,6 +85,8 @@ struct sync {
 	uint32_t outermost;  /* the number of the first of them */
 	size_t custody_pages, custody_told;
 	const char *unpublished; /* the condition by which the relay refused our keys last; NULL: it did not */
+	char **kept;         /* whose keys our relay was asked for; owned */
+	size_t kept_count;
 };
 
 /* sync_pump.c: what comes in, whatever it is. */
@@ -128,6 +130,10 @@ void sync_ask_own_list(struct sync *sync);
 void sync_ask_keys(struct sync *sync);                /* lists, then bundles, of people; waits for the answers */
 void sync_publish(struct sync *sync);
 bool sync_key_event(struct sync *sync, struct arena *arena, const struct xml *message); /* true: it was one */
+
+/* sync_kept.c: keys of those whose relay is away. */
+void sync_ask_kept(struct sync *sync, const char *jid); /* once a sync for each */
+void sync_kept_close(struct sync *sync);
 
 /* sync_send.c: the outbox. */
 void sync_send_outbox(struct sync *sync);             /* writes what is ready, settles what is acknowledged */

@@ -321,6 +321,7 @@ leave(struct sync *sync)
 	if (sync->flying > 0)
 		outbox_unsent(sync->db, sync->account->id);
 	free(sync->flights);
+	sync_kept_close(sync);
 	sync_archive_close(sync);
 	omemo_close(&sync->omemo);
 	if (sync->trouble->fault == FAULT_NONE && db_error(sync->db) != NULL)

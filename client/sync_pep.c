@@ -134,16 +134,21 @@ keys_came(struct sync *sync, struct arena *arena, const struct xml *answer, void
 {
 	const struct want *want = arg;
 
+	bool away;
+
 	if (answer == NULL && !sync_alive(sync))
 		return; /* the line broke: that says nothing about them */
+	away = answer == NULL || (iq_type(answer) == IQ_ERROR && !is_absent(answer));
 	db_begin(sync->db);
-	if (answer == NULL || (iq_type(answer) == IQ_ERROR && !is_absent(answer)))
+	if (away)
 		device_fetch_failed(sync->db, sync->account->id, want->jid, want->device, false, now_wall());
 	else if (want->device == 0)
 		list_came(sync, arena, answer, want);
 	else
 		bundle_came(sync, arena, answer, want);
 	db_commit(sync->db, NULL);
+	if (away)
+		sync_ask_kept(sync, want->jid);
 }
 
 static void

@@ -22,6 +22,7 @@ const struct feature *const feature_table[] = {
 	&feature_expiry,
 	&feature_hold, /* before message, which removes what it reads */
 	&feature_invite,
+	&feature_keys,
 	&feature_last,
 	&feature_mailbox,
 	&feature_message,

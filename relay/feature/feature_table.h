@@ -21,6 +21,7 @@ extern const struct feature feature_disco;
 extern const struct feature feature_expiry;
 extern const struct feature feature_hold;
 extern const struct feature feature_invite;
+extern const struct feature feature_keys;
 extern const struct feature feature_last;
 extern const struct feature feature_mailbox;
 extern const struct feature feature_message;

@@ -20,6 +20,10 @@ enum db_result op_pending(struct db *db, struct txn_op *own);
 enum db_result op_pending_clear(struct db *db, struct txn_op *own);
 enum db_result op_device_seen(struct db *db, struct txn_op *own);
 enum db_result op_device_ack(struct db *db, struct txn_op *own);
+/* far.c */
+enum db_result op_far_set(struct db *db, struct txn_op *own);
+enum db_result op_far_keep(struct db *db, struct txn_op *own);
+enum db_result op_far_tidy(struct db *db, struct txn_op *own);
 /* ops_items.c */
 enum db_result op_node_set(struct db *db, struct txn_op *own);
 enum db_result op_node_del(struct db *db, struct txn_op *own);

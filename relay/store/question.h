@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "relay/store/archive.h"
 #include "relay/store/db.h"
+#include "relay/store/far.h"
 #include "relay/store/read.h"
 #include "relay/store/waiting.h"
 #include "relay/store/spool_list.h"
@@ -31,6 +32,7 @@ union question_fn {
 	read_invites_fn *invites;
 	read_reports_fn *reports;
 	read_contacts_fn *contacts;
+	read_far_fn *far;
 	read_count_fn *count;
 	read_waiting_fn *waiting;
 	read_archive_fn *archive;

@@ -5,6 +5,10 @@
 
 #include <assert.h>
 
+/* Of contacts whose presence nobody here sees. */
+#define UNSEEN                                                                                               \
+	" AND NOT EXISTS (SELECT 1 FROM roster r JOIN account a ON a.id = r.account"                         \
+	" WHERE r.contact = remote_item.contact AND r.flags & 1 AND a.node IS NOT NULL)"
 #define KEYS "salt, iterations, stored_sha1, server_sha1, stored_sha256, server_sha256"
 
 /* ?1 node, ?2 and ?3 ids (not included), ?4 and ?5 times (included), ?6 limit, ?7 bare JID, ?8 its resource or NULL */
@@ -285,6 +289,17 @@ static const char *const texts[SQL_COUNT] = {
 	    " WHERE r.account = ?1",
 	[SQL_READ_UNSENT] = "SELECT a.node, j.text FROM roster r JOIN account a ON a.id = r.account JOIN jid j ON j.id = r.contact"
 			    " WHERE r.flags >= 64 AND a.node IS NOT NULL LIMIT ?1",
+	[SQL_FAR_SET] = "INSERT INTO remote_item (contact, node, name, time, body) VALUES (?1, ?2, '', ?3, ?4)"
+			" ON CONFLICT (contact, node, name) DO UPDATE SET time = excluded.time, body = excluded.body",
+	[SQL_FAR_KEEP] = "DELETE FROM remote_item WHERE contact = (SELECT id FROM jid WHERE text = ?1)"
+			 " AND instr(?2, char(10) || node || char(10)) = 0",
+	[SQL_FAR_TIDY] = "DELETE FROM remote_item WHERE contact = (SELECT id FROM jid WHERE text = ?1)" UNSEEN,
+	[SQL_FAR_TIDY_ALL] = "DELETE FROM remote_item WHERE 1" UNSEEN,
+	[SQL_READ_FAR] = "SELECT node, time, body FROM remote_item WHERE contact = (SELECT id FROM jid WHERE text = ?1)"
+			 " ORDER BY node DESC LIMIT ?2",
+	[SQL_READ_FAR_PLACE] = "SELECT count(*), coalesce(sum(r.account < (SELECT id FROM account WHERE node = ?1)), 0)"
+			       " FROM roster r JOIN account a ON a.id = r.account"
+			       " WHERE r.contact = (SELECT id FROM jid WHERE text = ?2) AND r.flags & 1 AND a.node IS NOT NULL",
 	[SQL_READ_BLOCKS] = "SELECT jid FROM block WHERE account = ?1 ORDER BY jid",
 	[SQL_READ_REPORTS] = "SELECT id, time, account, jid, reason, words, messages FROM report ORDER BY id",
 	[SQL_READ_NODES] = "SELECT name, config FROM node WHERE account = ?1 ORDER BY id",

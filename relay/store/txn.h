@@ -90,6 +90,10 @@ enum op_kind {
 	OP_SPOOL_RETRY,  /* message `id`, 0: all for the domain `peer`, NULL: for all, as if never tried */
 	OP_PEER_TRIED,   /* the domain `peer`, for the `id`th time in vain, because of `config`; next at `expires` */
 	OP_PEER_SEEN,    /* the domain `peer` was there at `time`; was it not known, what waits for it is now held for `most` ms */
+	/* far.h: public items of contacts at other relays */
+	OP_FAR_SET,  /* the item of the contact `peer` in its node `node`, as it was at `time` */
+	OP_FAR_KEEP, /* of the contact `peer` only these nodes are kept: `config`, a line end before and behind each */
+	OP_FAR_TIDY, /* nothing is kept of the contact `peer` (NULL: of any) whose presence nobody here sees */
 	OP_TOKEN_NEW, /* store/token.h: `token` for the client `item` and the mechanism `config` until `expires`, into its
 			 new place; keys: those it has logged in by, or NULL. Conflict: no such account, other keys */
 	OP_TOKEN_USE, /* `token` of the client `item` was used at `time`, with count `most` (0: none): it becomes the current

@@ -295,5 +295,73 @@ def test_questions_do_not_wait():
     a.close()
 
 
+# ---- keys, kept for when their relay is away (proto/spec/courier.md 11)
+
+COURIER = "{urn:lazo:courier:0}"
+OMEMO = "{eu.siacs.conversations.axolotl}"
+
+
+def publish_keys(stream, *devices):
+    listed = "".join(f"<device id='{d}'/>" for d in devices)
+    stream.result("set", publish(node=DEVICES, item="current", payload=f"<list xmlns='eu.siacs.conversations.axolotl'>{listed}</list>",
+                                 options={"access_model": "open"}))
+    for device in devices:
+        stream.result("set", publish(node=f"eu.siacs.conversations.axolotl.bundles:{device}", item="current", options={"access_model": "open"},
+                                     payload="<bundle xmlns='eu.siacs.conversations.axolotl'><signedPreKeyPublic signedPreKeyId='1'>AAAA</signedPreKeyPublic>"
+                                     + "<prekeys>" + "".join(f"<preKeyPublic preKeyId='{n}'>AAAA</preKeyPublic>" for n in range(1, 101)) + "</prekeys></bundle>"))
+
+
+def copy_of(stream, contact):
+    """The relay's copy: node -> (age, payload); {}: none."""
+    reply = stream.iq("get", f"<keys xmlns='urn:lazo:courier:0' jid='{contact}'/>")
+    if reply.get("type") == "error":
+        equal(error_of(reply)[1], "item-not-found")
+        return {}
+    return {i.get("node"): (int(i.get("age")), i[0]) for i in reply.iterfind(f"{COURIER}keys/{COURIER}items")}
+
+
+def prekeys(copy, device):
+    return {k.get("preKeyId") for k in copy[f"eu.siacs.conversations.axolotl.bundles:{device}"][1].iter(OMEMO + "preKeyPublic")}
+
+
+def test_keys_are_kept():
+    a, b = people()
+    me, they = bare(a.jid), bare(b.jid)
+    publish_keys(b, 11, 12)
+    befriend(a, b)
+    eventually(lambda: len(copy_of(a, they)) == 3, 30, "fetched when the contact let us see it")
+    b.drop()
+    two.kill()
+    one.restart()
+    a = login(one, me)
+    copy = copy_of(a, they)
+    equal(sorted(copy), sorted([DEVICES] + [f"eu.siacs.conversations.axolotl.bundles:{d}" for d in (11, 12)]))
+    check(all(0 <= age < 600 for age, _ in copy.values()), "with its age")
+    equal([d.get("id") for d in copy[DEVICES][1]], ["11", "12"])
+    equal(len(prekeys(copy, 11)), 100)
+    stranger = login(one, one.user())
+    equal(copy_of(stranger, they), {}, "for subscribers alone")
+    equal(stranger.refused("get", f"<keys xmlns='urn:lazo:courier:0' jid='{they}'/>", me)[1], "service-unavailable")
+    two.start()
+    b = login(two, they)
+    publish_keys(b, 12, 13)    # a changed list, of which our client hears
+    c = login(one, one.user())
+    befriend(c, b)
+    eventually(lambda: f"eu.siacs.conversations.axolotl.bundles:13" in copy_of(c, they), 90, "fetched anew")
+    check("eu.siacs.conversations.axolotl.bundles:11" not in copy_of(c, they), "what is gone goes")
+    mine, theirs = prekeys(copy_of(a, they), 13), prekeys(copy_of(c, they), 13)
+    equal((len(mine), len(theirs), mine & theirs), (50, 50, set()), "none of them to two")
+    for stream in (a, c):
+        stream.result("set", f"<query xmlns='jabber:iq:roster'><item jid='{they}' subscription='remove'/></query>")
+    equal(copy_of(a, they), {})
+
+    def kept():
+        with contextlib.closing(sqlite3.connect(f"file:{one.data / 'lazo.db'}?mode=ro", uri=True)) as base:
+            return base.execute("SELECT count(*) FROM remote_item i JOIN jid j ON j.id = i.contact WHERE j.text = ?", [they]).fetchone()[0]
+    eventually(lambda: kept() == 0, 30, "nothing is kept of whom nobody sees")
+    for stream in (a, b, c, stranger):
+        stream.close()
+
+
 if __name__ == "__main__":
     main()

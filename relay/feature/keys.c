@@ -1,0 +1,448 @@
+/*
+ * feature/keys.c -- the public OMEMO items of our users' contacts at other relays, kept for when those are away (proto/spec/courier.md 11).
+ *
+ * Fetched in the account's name (XEP-0384 0.3.0): when a contact lets us see its presence, when it tells of another device list, and
+ * otherwise at most once a day, when its presence shows that its relay is there. The list, then each bundle that it names. Given to
+ * the contact's subscribers here, and to them only as what it is: a copy, with its age.
+ * Promises: what is kept came from the contact's own domain; at most DEVICES_MOST bundles of PAYLOAD_MOST bytes for a contact; of the
+ * one-time keys each subscriber is shown others. Never: answers a plain pubsub request from the copy.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include "proto/arena.h"
+#include "proto/buf.h"
+#include "proto/jid.h"
+#include "proto/mem.h"
+#include "proto/ns.h"
+#include "proto/stamp.h"
+#include "proto/stanza.h"
+#include "proto/xml.h"
+#include "proto/xmlin.h"
+#include "proto/xmlout.h"
+#include "relay/feature/ask.h"
+#include "relay/feature/feature_table.h"
+#include "relay/net/clock.h"
+#include "relay/route/account.h"
+#include "relay/route/event.h"
+#include "relay/route/router.h"
+#include "relay/route/session.h"
+#include "relay/store/far.h"
+
+enum {
+	DEVICES_MOST = 20,
+	PAYLOAD_MOST = 16 * 1024, /* bytes; a bundle of a hundred keys has 6 KiB */
+	ANSWER_MOST = 512 * 1024,
+	CONTACTS_MOST = 10000,    /* whose last fetching is remembered */
+	SOON_MS = 60 * 1000,      /* between two fetchings that a changed list brings */
+	DAY_MS = 24 * 3600 * 1000,
+};
+
+/* When a contact's items were fetched. */
+struct known {
+	char *contact;
+	int64_t tried; /* ms, monotonic; 0: never, or in vain */
+	bool busy;
+};
+
+struct keys {
+	struct router *router;
+	void *tree; /* of struct known */
+	size_t count;
+};
+
+struct fetch {
+	char *contact;
+	char *own; /* bare JID of the account in whose name */
+	uint32_t devices[DEVICES_MOST];
+	size_t count, next;
+};
+
+/* ---- who was asked when ---- */
+
+static int
+by_contact(const void *a, const void *b)
+{
+	const struct known *left = a, *right = b;
+
+	return strcmp(left->contact, right->contact);
+}
+
+static struct known *
+find_known(const struct keys *keys, const char *contact)
+{
+	struct known wanted = { .contact = (char *)(uintptr_t)contact };
+	struct known **found = tfind(&wanted, &keys->tree, by_contact);
+
+	return found == NULL ? NULL : *found;
+}
+
+static void
+known_free(void *arg)
+{
+	struct known *known = arg;
+
+	free(known->contact);
+	free(known);
+}
+
+/* NULL: so many that this one is not fetched. */
+static struct known *
+take_known(struct keys *keys, const char *contact)
+{
+	struct known *known = find_known(keys, contact);
+	const void *added;
+
+	if (known != NULL || keys->count >= CONTACTS_MOST)
+		return known;
+	known = xcalloc(1, sizeof *known);
+	known->contact = xstrdup(contact);
+	added = tsearch(known, &keys->tree, by_contact);
+	assert(added != NULL);
+	(void)added;
+	keys->count++;
+	return known;
+}
+
+static void
+end_fetch(struct router *router, struct fetch *fetch, bool done)
+{
+	struct known *known = find_known(router_state(router, &feature_keys), fetch->contact);
+
+	known->busy = false;
+	known->tried = done ? now_mono() : 0;
+	free(fetch->contact);
+	free(fetch->own);
+	free(fetch);
+}
+
+/* ---- fetching ---- */
+
+static const char *
+bundle_node(struct arena *arena, uint32_t device)
+{
+	return arena_printf(arena, NS_OMEMO_BUNDLES ":%" PRIu32, device);
+}
+
+static void
+ask_items(struct router *router, struct fetch *fetch, const char *node, ask_fn *fn)
+{
+	struct arena *arena = arena_new();
+	struct xml *iq = stanza_new(arena, "iq", fetch->own, fetch->contact, "get", NULL);
+	struct xml *items = xml_add(arena, xml_add(arena, iq, "pubsub", NS_PUBSUB), "items", NULL);
+
+	xml_set(arena, items, "node", node);
+	xml_set(arena, items, "max_items", "1");
+	ask_send(router, arena, iq, fn, fetch);
+	arena_free(&arena);
+}
+
+/* The payload of the one item of this node in an answer; NULL: none there, or too large. */
+static const struct xml *
+payload_of(const struct event *answer, const char *node, const char *name, struct buf *text)
+{
+	const struct xml *pubsub = xml_find(answer->stanza, "pubsub", NS_PUBSUB);
+	const struct xml *items = pubsub == NULL ? NULL : xml_find(pubsub, "items", NS_PUBSUB);
+	const struct xml *item = items == NULL ? NULL : xml_find(items, "item", NS_PUBSUB);
+	const struct xml *payload = item == NULL ? NULL : xml_find(item, name, NS_OMEMO);
+	const char *of = items == NULL ? NULL : xml_attr(items, "node");
+
+	if (iq_type(answer->stanza) != IQ_RESULT || payload == NULL || of == NULL || strcmp(of, node) != 0)
+		return NULL;
+	xmlout(text, payload, NULL);
+	return text->len <= PAYLOAD_MOST ? payload : NULL;
+}
+
+static void
+add_item(struct event *answer, const struct fetch *fetch, const char *node, const struct buf *text)
+{
+	event_add(answer, &(struct op){ .kind = OP_FAR_SET, .peer = fetch->contact, .node = node, .time = answer->time,
+		.body = text->data, .body_len = text->len });
+}
+
+static enum verdict on_bundle(struct router *router, struct event *answer, void *arg);
+
+static void
+ask_next(struct router *router, struct fetch *fetch)
+{
+	struct arena *arena;
+
+	if (fetch->next == fetch->count) {
+		end_fetch(router, fetch, true);
+		return;
+	}
+	arena = arena_new();
+	ask_items(router, fetch, bundle_node(arena, fetch->devices[fetch->next]), on_bundle);
+	arena_free(&arena);
+}
+
+static enum verdict
+on_bundle(struct router *router, struct event *answer, void *arg)
+{
+	struct fetch *fetch = arg;
+	struct buf text = { .data = NULL };
+	const char *node;
+
+	if (answer == NULL || !answer->foreign) {
+		end_fetch(router, fetch, false);
+		return HANDLED;
+	}
+	node = bundle_node(answer->arena, fetch->devices[fetch->next++]);
+	if (payload_of(answer, node, "bundle", &text) != NULL)
+		add_item(answer, fetch, node, &text);
+	buf_free(&text);
+	ask_next(router, fetch);
+	return HANDLED;
+}
+
+static void
+read_devices(struct fetch *fetch, const struct xml *list)
+{
+	for (const struct xml *device = xml_find(list, "device", NS_OMEMO); device != NULL && fetch->count < DEVICES_MOST;
+	     device = xml_next(device, "device", NS_OMEMO)) {
+		const char *id = xml_attr(device, "id");
+		char *end;
+		unsigned long long value = id == NULL ? 0 : strtoull(id, &end, 10);
+
+		if (value != 0 && *end == '\0' && value <= UINT32_MAX)
+			fetch->devices[fetch->count++] = (uint32_t)value;
+	}
+}
+
+/* Bundles of devices that are gone go with them; who has no list any more has nothing. */
+static void
+keep_only(struct event *answer, const struct fetch *fetch, bool list)
+{
+	struct buf nodes = { .data = NULL };
+
+	buf_adds(&nodes, "\n");
+	if (list)
+		buf_adds(&nodes, NS_OMEMO_DEVICES "\n");
+	for (size_t i = 0; i < fetch->count; i++)
+		buf_printf(&nodes, "%s\n", bundle_node(answer->arena, fetch->devices[i]));
+	event_add(answer, &(struct op){ .kind = OP_FAR_KEEP, .peer = fetch->contact, .config = nodes.data });
+	buf_free(&nodes);
+}
+
+static enum verdict
+on_list(struct router *router, struct event *answer, void *arg)
+{
+	struct fetch *fetch = arg;
+	struct buf text = { .data = NULL };
+	const struct xml *list;
+
+	if (answer == NULL || !answer->foreign) {
+		end_fetch(router, fetch, false);
+		return HANDLED;
+	}
+	list = payload_of(answer, NS_OMEMO_DEVICES, "list", &text);
+	if (list != NULL) {
+		read_devices(fetch, list);
+		add_item(answer, fetch, NS_OMEMO_DEVICES, &text);
+	}
+	if (list != NULL || stanza_error_of(answer->stanza) == STANZA_ITEM_NOT_FOUND)
+		keep_only(answer, fetch, list != NULL);
+	buf_free(&text);
+	ask_next(router, fetch);
+	return HANDLED;
+}
+
+static void
+fetch_for(struct keys *keys, const struct account *account, const char *contact, int64_t pause)
+{
+	struct known *known = take_known(keys, contact);
+	struct fetch *fetch;
+
+	if (known == NULL || known->busy || (known->tried != 0 && now_mono() - known->tried < pause))
+		return;
+	known->busy = true;
+	fetch = xcalloc(1, sizeof *fetch);
+	fetch->contact = xstrdup(contact);
+	fetch->own = xstrdup(account->jid);
+	ask_items(keys->router, fetch, NS_OMEMO_DEVICES, on_list);
+}
+
+/* ---- when ---- */
+
+static bool
+is_far_contact(const struct event *event)
+{
+	return event->foreign && event->from.node != NULL && (account_flags(event->target, &event->from) & ROSTER_TO) != 0;
+}
+
+static void
+fetch_daily(struct event *event, void *arg)
+{
+	fetch_for(arg, event->target, jid_bare_text(event->arena, &event->from), DAY_MS);
+}
+
+static void
+fetch_soon(struct event *event, void *arg)
+{
+	fetch_for(arg, event->target, jid_bare_text(event->arena, &event->from), SOON_MS);
+}
+
+static enum verdict
+on_presence(struct event *event, void *state)
+{
+	if (presence_type(event->stanza) == PRESENCE_AVAILABLE && is_far_contact(event))
+		event_after(event, fetch_daily, state);
+	return PASS;
+}
+
+static enum verdict
+on_message(struct event *event, void *state)
+{
+	const struct xml *change = xml_find(event->stanza, "event", NS_PUBSUB_EVENT);
+	const struct xml *items = change == NULL ? NULL : xml_find(change, "items", NS_PUBSUB_EVENT);
+	const char *node = items == NULL ? NULL : xml_attr(items, "node");
+
+	if (node != NULL && strcmp(node, NS_OMEMO_DEVICES) == 0 && event->from.resource == NULL && is_far_contact(event))
+		event_after(event, fetch_soon, state);
+	return PASS;
+}
+
+static void
+on_roster_changed(void *state, struct account *account, const char *contact, unsigned before, unsigned after)
+{
+	struct keys *keys = state;
+	const char *at = strchr(contact, '@');
+	struct txn *txn;
+
+	if (at == NULL || router_is_local(keys->router, at + 1) || ((before ^ after) & ROSTER_TO) == 0)
+		return;
+	if ((after & ROSTER_TO) != 0) {
+		fetch_for(keys, account, contact, SOON_MS);
+		return;
+	}
+	txn = txn_new(router_store(keys->router));
+	txn_add(txn, &(struct op){ .kind = OP_FAR_TIDY, .peer = contact });
+	txn_submit(&txn, NULL, NULL);
+}
+
+/* ---- asked by our own ---- */
+
+/* Of the one-time keys those that are for this subscriber: two who write in the same silence must not take the same one. */
+static void
+share_out(struct xml *bundle, int64_t place, int64_t count)
+{
+	struct xml *prekeys = xml_find(bundle, "prekeys", NS_OMEMO), *next;
+	int64_t total = 0, index = 0;
+
+	for (struct xml *key = prekeys == NULL ? NULL : xml_first(prekeys); key != NULL; key = xml_next(key, NULL, NULL))
+		total++;
+	if (count < 2 || total < count)
+		return;
+	for (struct xml *key = xml_first(prekeys); key != NULL; key = next, index++) {
+		next = xml_next(key, NULL, NULL);
+		if (index % count != place)
+			xml_remove(prekeys, key);
+	}
+}
+
+static void
+add_copy(struct event *event, struct xml *answer, const struct far_row *row, const struct far_view *view)
+{
+	enum stream_error error;
+	struct xml *payload = xmlin_parse(event->arena, row->body, row->len, &xmlin_limits_stored, &error), *items;
+	char stamp[STAMP_LEN + 1];
+
+	if (payload == NULL)
+		return;
+	share_out(payload, view->place, view->subscribers);
+	items = xml_add(event->arena, answer, "items", NULL);
+	stamp_format(stamp, row->time);
+	xml_set(event->arena, items, "node", row->node);
+	xml_set(event->arena, items, "time", stamp);
+	xml_setf(event->arena, items, "age", "%" PRId64, event->time > row->time ? (event->time - row->time) / 1000 : 0);
+	xml_append(items, payload);
+}
+
+static void
+answer_now(void *arg, bool failed, const struct far_view *view)
+{
+	struct event *event = arg;
+	struct xml *result, *answer;
+	size_t len = 0;
+
+	if (event->router == NULL) /* the relay stops */
+		return;
+	if (failed || view->count == 0) {
+		event_finish(event, event_reject(event, failed ? STANZA_INTERNAL_SERVER_ERROR : STANZA_ITEM_NOT_FOUND, NULL));
+		return;
+	}
+	result = event_result(event);
+	answer = xml_add(event->arena, result, "keys", NS_COURIER);
+	xml_set(event->arena, answer, "jid", xml_attr(event->payload, "jid"));
+	for (size_t i = 0; i < view->count; i++) {
+		len += view->rows[i].len;
+		if (len <= ANSWER_MOST)
+			add_copy(event, answer, &view->rows[i], view);
+	}
+	event_reply(event, result);
+	event_finish(event, HANDLED);
+}
+
+static enum verdict
+on_keys(struct event *event, void *state)
+{
+	struct jid contact;
+
+	(void)state;
+	if (event->origin == NULL || event->target != event->sender)
+		return event_reject(event, STANZA_FORBIDDEN, NULL);
+	if (!jid_parse_text(event->arena, xml_attr(event->payload, "jid"), &contact) || contact.node == NULL)
+		return event_reject(event, STANZA_BAD_REQUEST, NULL);
+	if (router_is_local(event->router, contact.domain) || (account_flags(event->target, &contact) & ROSTER_TO) == 0)
+		return event_reject(event, STANZA_ITEM_NOT_FOUND, NULL);
+	read_far(router_store(event->router), event->target->node, jid_bare_text(event->arena, &contact), answer_now, event);
+	return LATER;
+}
+
+/* ---- life ---- */
+
+static void *
+init(struct router *router)
+{
+	struct keys *keys = xcalloc(1, sizeof *keys);
+	struct txn *txn = txn_new(router_store(router));
+
+	keys->router = router;
+	txn_add(txn, &(struct op){ .kind = OP_FAR_TIDY }); /* of those whose subscribers are gone */
+	txn_submit(&txn, NULL, NULL);
+	return keys;
+}
+
+static void
+keys_free(void *state)
+{
+	struct keys *keys = state;
+
+	tdestroy(keys->tree, known_free);
+	free(keys);
+}
+
+static const struct iq_handler handlers[] = {
+	{ "keys", NS_COURIER, ON_GET, TO_SELF, on_keys },
+	{ 0 },
+};
+static const struct hook hooks[] = {
+	{ POINT_PRESENCE, ORDER_COPY, on_presence },
+	{ POINT_MESSAGE, ORDER_COPY, on_message },
+	{ 0 },
+};
+
+const struct feature feature_keys = {
+	.name = "keys",
+	.spec = "XEP-0384 0.3.0",
+	.disco_account = (const char *const[]){ NS_COURIER "#keys", NULL },
+	.iq = handlers,
+	.hooks = hooks,
+	.init = init,
+	.free = keys_free,
+	.roster_changed = on_roster_changed,
+};
