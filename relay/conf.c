@@ -280,10 +280,11 @@ set_choice(const struct word *row, const char *text, void *out, char **error_r)
 	return false;
 }
 
+/* base: the struct that the row's offset is in. */
 static bool
-set(struct conf *conf, const struct word *row, const struct conf_value *value, char **error_r)
+set(void *base, const struct word *row, const struct conf_value *value, char **error_r)
 {
-	void *out = (char *)conf + row->offset;
+	void *out = (char *)base + row->offset;
 	const char *text = value->count > 0 ? value->items[0] : "";
 
 	if (value->is_list != (row->type == LIST)) {
@@ -323,12 +324,10 @@ set_peer(struct conf *conf, const char *word, const struct conf_value *value, ch
 	struct conf_peer *peer = &conf->peers[conf->peer_count - 1];
 
 	for (size_t i = 0; i < PEER_WORDS; i++) {
-		struct word row = { .word = peer_words[i].word, .type = peer_words[i].type };
+		struct word row = { .word = peer_words[i].word, .type = peer_words[i].type, .offset = peer_words[i].offset };
 
-		if (strcmp(peer_words[i].word, word) != 0)
-			continue;
-		row.offset = (size_t)((char *)peer + peer_words[i].offset - (char *)conf);
-		return set(conf, &row, value, error_r);
+		if (strcmp(peer_words[i].word, word) == 0)
+			return set(peer, &row, value, error_r);
 	}
 	*error_r = xasprintf("'%s' is no word of a peer; known are address, tls, pin, via and keep", word);
 	return false;
