@@ -128,12 +128,12 @@ on_opened(void *arg, const struct outflow_terms *terms, bool bidi)
 	struct outflow_terms known = *terms;
 
 	known.mute = link->mute;
-	opening_free(&link->opening);
+	opening_free(&link->opening); /* and with it what terms points to */
 	line_give(link->line, &line_owner, link);
 	line_deadline(link->line, -1);
-	log_info(&link->log, "reached%s%s", terms->managed ? "" : ", without stream management", bidi ? ", both ways" : "");
+	log_info(&link->log, "reached%s%s", known.managed ? "" : ", without stream management", bidi ? ", both ways" : "");
 	link->own = outflow_new(link->peers, link->line, link->domain, &known);
-	if (bidi && terms->managed)
+	if (bidi && known.managed)
 		intake_manage(their_intake(link));
 	else if (bidi)
 		(void)their_intake(link);
