@@ -189,6 +189,11 @@ class Shores:
             self.relays.append(relay.start())
         self.one, self.two = self.relays
 
+    @contextlib.contextmanager
+    def at(self, _):
+        """Streams to either relay are opened as any."""
+        yield
+
     def deafen(self, which):
         """That relay (0, 1) is heard, and hears nothing, whoever of the two began a connection."""
         self.crossings[which].stalled[BACK] = self.crossings[1 - which].stalled[OUT] = True

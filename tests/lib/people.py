@@ -21,7 +21,7 @@ import tempfile
 import time
 
 from lazo_home import LAZO, Home
-from lazo_test import BUILD, check
+from lazo_test import BUILD
 
 TEXT = re.compile(r"^([a-z]+)(\d+)-(\d+\.\d+)-([a-z]+)$")
 DONE = (0, 75)
