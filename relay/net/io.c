@@ -128,6 +128,7 @@ tls_wait_or_fail(struct io *io, int result)
 		return;
 	default:
 		fail(io, tls_reason());
+		tls_must_be_whole();
 		return;
 	}
 	watch(io);

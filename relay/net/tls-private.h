@@ -19,5 +19,7 @@ bool tls_peer_proves(SSL *ssl, const char *domain, const char *pin, const char *
 size_t tls_end_point(const struct tls *tls, uint8_t out[static 64]);
 /* OpenSSL's oldest waiting error in words; empties its list. Never NULL. */
 const char *tls_reason(void);
+/* Ends the process when OpenSSL cannot find what every session needs: it never looks again. */
+void tls_must_be_whole(void);
 
 #endif

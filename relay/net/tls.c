@@ -18,9 +18,11 @@
 #include <time.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include "proto/mem.h"
+#include "relay/log.h"
 #include "relay/net/clock.h"
 
 struct tls {
@@ -45,6 +47,37 @@ tls_reason(void)
 
 	ERR_clear_error();
 	return code == 0 || reason == NULL ? "no reason given" : reason;
+}
+
+/* OpenSSL 3.0 looks for its algorithms when they are first wanted. If memory was short at that moment it takes them for absent as long
+ * as the process lives, and no session would ever begin again. Nothing that a peer sends has a part in this. */
+void
+tls_must_be_whole(void)
+{
+	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
+	EVP_MD *md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_KDF *schedule = EVP_KDF_fetch(NULL, "TLS13-KDF", NULL);
+	EVP_KEYMGMT *key = EVP_KEYMGMT_fetch(NULL, "X25519", NULL);
+	EVP_KEYEXCH *exchange = EVP_KEYEXCH_fetch(NULL, "X25519", NULL);
+	EVP_SIGNATURE *signature = EVP_SIGNATURE_fetch(NULL, "ECDSA", NULL);
+	EVP_RAND *random = EVP_RAND_fetch(NULL, "CTR-DRBG", NULL);
+	bool whole = cipher != NULL && md != NULL && mac != NULL && schedule != NULL && key != NULL && exchange != NULL &&
+	    signature != NULL && random != NULL;
+
+	EVP_CIPHER_free(cipher);
+	EVP_MD_free(md);
+	EVP_MAC_free(mac);
+	EVP_KDF_free(schedule);
+	EVP_KEYMGMT_free(key);
+	EVP_KEYEXCH_free(exchange);
+	EVP_SIGNATURE_free(signature);
+	EVP_RAND_free(random);
+	ERR_clear_error();
+	if (whole)
+		return;
+	log_error(NULL, "OpenSSL was out of memory when it began and has to begin anew: the relay ends");
+	_Exit(71); /* EX_OSERR */
 }
 
 /* An encrypted key has no place in a daemon that must come back after a power cut by itself. */
