@@ -107,8 +107,15 @@ on_moved(struct stream *stream)
 	line_hold(intake->line, is_held(intake));
 }
 
+/* Our disk is full, or fails: it stays theirs (design 3.4), and comes again. */
+static void
+on_lost(struct stream *stream)
+{
+	line_close(of_stream(stream)->line, STREAM_RESOURCE_CONSTRAINT, "what you send cannot be kept now");
+}
+
 static const struct fifo_owner fifo_owner = {
-	.reply = no_reply, .handled = on_handled, .moved = on_moved, .foreign = true,
+	.reply = no_reply, .handled = on_handled, .moved = on_moved, .lost = on_lost, .foreign = true,
 };
 
 void

@@ -37,6 +37,7 @@ struct line {
 	size_t most;
 	const char *alpn;
 	const char *why;
+	char said[LINE_SAID]; /* the stream error that came; "": none */
 	bool held, feeding, restart, header_sent, said_goodbye, closing, dead, element_in_piece;
 };
 

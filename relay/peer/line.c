@@ -6,12 +6,14 @@
 
 #include "relay/peer/line-private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "proto/buf.h"
 #include "proto/mem.h"
 #include "proto/ns.h"
 #include "proto/xmlin.h"
+#include "proto/xml.h"
 #include "proto/xmlout.h"
 #include "relay/conf.h"
 #include "relay/net/clock.h"
@@ -86,8 +88,11 @@ keepalive(struct line *line)
 void
 line_closed(struct line *line)
 {
+	char said[LINE_SAID];
+
 	line->closing = true;
-	line->owner->closed(line->arg, line->why);
+	snprintf(said, sizeof said, "%s", line->said); /* the owner frees the line */
+	line->owner->closed(line->arg, said[0] != '\0' ? said : line->why);
 }
 
 static void
@@ -234,6 +239,15 @@ bool
 line_is_tls(const struct line *line)
 {
 	return io_is_tls(line->io);
+}
+
+/* Shown to people: what is no condition of RFC 6120 is not repeated. */
+void
+line_note_error(struct line *line, const struct xml *condition)
+{
+	bool named = condition != NULL && condition->name[strspn(condition->name, "abcdefghijklmnopqrstuvwxyz-")] == '\0';
+
+	snprintf(line->said, sizeof line->said, "%s", named ? condition->name : "undefined-condition");
 }
 
 bool

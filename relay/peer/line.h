@@ -25,6 +25,7 @@ enum {
 	LINE_BYTES_BEFORE = 16 * 1024, /* XEP-0478 max-bytes, before authentication */
 	LINE_BYTES = 512 * 1024,
 	LINE_IDLE = 5 * 60, /* seconds */
+	LINE_SAID = 64, /* bytes */
 	LINE_QUEUE_MOST = 4 * 1024 * 1024,
 };
 
@@ -62,6 +63,8 @@ void line_deadline(struct line *line, int64_t ms); /* connection-timeout then; <
 /* End of our stream; what the peer still says is heard, until its own end. Nothing may be written behind it. */
 void line_goodbye(struct line *line);
 size_t line_queued(const struct line *line);
+/* The peer's stream error: `closed` will say that, rather than that the connection ended. */
+void line_note_error(struct line *line, const struct xml *condition);
 bool line_is_closing(const struct line *line);
 const char *line_peer(const struct line *line);
 /* Stream error (STREAM_OK: none), end of stream, and `closed` within 5 s. text: for people, may be NULL. */

@@ -172,6 +172,7 @@ peers_hear_error(struct line *line, const struct log *log, struct arena *arena, 
 
 	log_info(log, "says: %s%s%s", xml_first(element) == NULL ? "an error" : xml_first(element)->name, text == NULL ? "" : ": ",
 	    text == NULL ? "" : text);
+	line_note_error(line, xml_first(element));
 	line_close(line, STREAM_OK, NULL);
 }
 

@@ -287,6 +287,7 @@ queue_acked(struct queue *queue, const char *name, size_t count)
 		return;
 	if (count > domain->sent_count)
 		count = domain->sent_count;
+	domain->tries = 0; /* not sooner: a relay that takes streams and nothing on them is not asked each second */
 	domain->doubtful -= count < domain->doubtful ? count : domain->doubtful;
 	settling = settling_new(domain, count);
 	for (size_t i = 0; i < count; i++)

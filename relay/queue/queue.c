@@ -491,7 +491,6 @@ queue_up(struct queue *queue, const char *name, bool deduplicates)
 	domain->state = UP;
 	domain->known = true;
 	domain->deduplicates = deduplicates;
-	domain->tries = 0;
 	domain->until = domain->nx_at = domain->after = 0;
 	domain->blocked = false;
 	domain->due = true; /* a look costs one question */

@@ -334,6 +334,8 @@ complete(struct event_body *body, enum txn_result result)
 	};
 	struct slot *slot = body->event.slot;
 	bool failed = body->verdict == REJECTED || result != TXN_COMMITTED;
+	/* Design 3.4: what another relay has in its custody stays there. */
+	bool lost = body->event.foreign && slot != NULL && body->verdict != REJECTED && (result == TXN_FULL || result == TXN_FAILED);
 
 	body->state = EVENT_SUBMITTED;
 	if (body->event.router == NULL) { /* the router went while the store was writing */
@@ -348,7 +350,7 @@ complete(struct event_body *body, enum txn_result result)
 		for (struct after *undo = body->undos; undo != NULL; undo = undo->next)
 			undo->fn(undo->event, undo->arg);
 		bool repeated = body->verdict != REJECTED && result == TXN_CONFLICT && body->once;
-		if (body->verdict != REJECTED && !repeated)
+		if (body->verdict != REJECTED && !repeated && !lost)
 			(void)event_reject(&body->event, told[result], NULL);
 		note_end(body, repeated);
 		if (body->error != NULL)
@@ -364,7 +366,10 @@ complete(struct event_body *body, enum txn_result result)
 	for (struct after *after = body->afters; after != NULL; after = after->next)
 		event_reply_to_slot(after->fn, after->arg, slot);
 	slot_after(slot, run_afters, body);
-	slot_done(&slot);
+	if (lost)
+		slot_lose(&slot);
+	else
+		slot_done(&slot);
 }
 
 static void

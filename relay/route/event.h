@@ -6,7 +6,8 @@
  * by handlers and hooks, finished once. Finishing submits the transaction; when it is committed (or at once
  * when it is empty) and all earlier stanzas of the same stream are handled, its `after` functions run in
  * the order they were added: replies, pushes, deliveries. Nothing is sent before. On TXN_FULL the origin
- * gets resource-constraint (wait), on TXN_OVER too, on TXN_CONFLICT conflict, on TXN_FAILED internal-server-error; the
+ * gets resource-constraint (wait), on TXN_OVER too, on TXN_CONFLICT conflict, on TXN_FAILED internal-server-error; what came from another
+ * relay stays in its custody instead, on TXN_FULL and TXN_FAILED, and its stream ends. The
  * resident accounts that the event had changed are read again from the database.
  */
 #ifndef RELAY_ROUTE_EVENT_H

@@ -46,6 +46,7 @@ struct fifo {
 	size_t *all; /* the same of all streams; NULL: gone */
 	bool advancing;
 	bool held;      /* fifo_hold() */
+	bool lost;      /* slot_lose(): nothing is counted any more */
 	bool undecided; /* the newest slot is */
 	char *left_id;  /* fifo_leave_number(); NULL: none */
 	uint32_t left_h;
@@ -208,7 +209,7 @@ advance(struct fifo *fifo)
 		if (fifo->all != NULL)
 			--*fifo->all;
 		give_replies(slot);
-		if (fifo->stream != NULL && fifo->owner->handled != NULL)
+		if (fifo->stream != NULL && fifo->owner->handled != NULL && !fifo->lost)
 			fifo->owner->handled(fifo->stream, slot->asked);
 		run_afters(slot);
 		free(slot);
@@ -264,6 +265,17 @@ slot_decided(struct slot *slot)
 	decide(slot);
 	if (slot->fifo->stream != NULL)
 		slot->fifo->owner->moved(slot->fifo->stream);
+}
+
+void
+slot_lose(struct slot **slot_p)
+{
+	struct fifo *fifo = (*slot_p)->fifo;
+
+	if (!fifo->lost && fifo->stream != NULL && fifo->owner->lost != NULL)
+		fifo->owner->lost(fifo->stream);
+	fifo->lost = true;
+	slot_done(slot_p);
 }
 
 void

@@ -20,6 +20,7 @@ struct fifo_owner {
 	/* A slot is handled; asked: fifo_ask() waits for it. Its slot_after functions run behind. NULL: nobody counts. */
 	void (*handled)(struct stream *stream, bool asked);
 	void (*moved)(struct stream *stream); /* a slot was decided or handled; called at the end of it */
+	void (*lost)(struct stream *stream); /* slot_lose(). NULL: for a client, who was told */
 	bool foreign; /* `stream` stands for something else (another relay's stream): slot_stream() tells nobody of it */
 };
 

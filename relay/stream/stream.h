@@ -137,5 +137,8 @@ bool slot_counter(struct slot *slot, const char **id_r, uint32_t *h_r);
 void slot_decided(struct slot *slot);
 /* Its effects are durable (or it has none). The slot is not touched by the owner afterwards. */
 void slot_done(struct slot **slot);
+/* Instead of it, for another relay's stanza that could not be kept: it is handled never, nor is anything behind it, so that the other
+ * relay goes on having it. */
+void slot_lose(struct slot **slot);
 
 #endif

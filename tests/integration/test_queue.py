@@ -3,26 +3,13 @@
 
 Design 3.3, 3.4; proto/spec/custody.md 9; RFC 6120 8.3, XEP-0198, XEP-0203, XEP-0478.
 """
-import contextlib
-import sqlite3
 import time
 
 from lazo_test import *
+from peers import *
 from xmpp_raw import *
 
 DELAY = "{urn:xmpp:delay}"
-ONE, TWO = "uno.example", "dos.example"
-
-
-def pair(authority=None, one=None, two=None):
-    """Two relays that find each other by configuration; both stopped."""
-    authority = authority or Authority(scratch() / f"ca{free_port()}")
-    hosts, ports, relays = (ONE, TWO), (free_port(), free_port()), []
-    for mine, more in ((0, one or {}), (1, two or {})):
-        peer = {f'peer "{hosts[1 - mine]}"': {"address": f'"127.0.0.1:{ports[1 - mine]}"'}}
-        relays.append(Relay(hosts[mine], authority, start=False, trust=[str(authority.crt)], server=[f"127.0.0.1:{ports[mine]}"],
-                            **({"retry": {"most": '"2s"'}} | peer | more)))
-    return relays
 
 
 def setup():
@@ -39,21 +26,6 @@ def fresh():
     global jid_b
     up(one, two)
     jid_b = two.user()
-
-
-def spool(relay, where):
-    with contextlib.closing(sqlite3.connect(f"file:{relay.data}/lazo.db?mode=ro", uri=True, timeout=30)) as db:
-        return db.execute(f"SELECT count(*) FROM spool WHERE {where}").fetchone()[0]
-
-
-def waiting(relay):
-    return spool(relay, "state = 0")
-
-
-def up(*relays):
-    for relay in relays:
-        if not relay.alive():
-            relay.start()
 
 
 def say(stream, to, body, ident=None, extra=""):

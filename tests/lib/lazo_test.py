@@ -190,7 +190,7 @@ class Relay:
     """One lazod with its own data, certificate and ports; `conf` adds lines to its configuration or replaces them."""
 
     # No limits unless a test asks for them: many tests share one address.
-    LIMITS = {"rate_client": 0, "logins": 0, "connections_ip": 0}
+    LIMITS = {"rate_client": 0, "rate_server": 0, "logins": 0, "connections_ip": 0}
 
     def __init__(self, host=HOST, authority=None, start=True, wrap=(), env=None, limits=None, server=(), server_tls=(), **conf):
         self.host = host
