@@ -9,9 +9,12 @@
 
 #include "client/sync-private.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/db/db.h"
+#include "client/db/elsewhere.h"
+#include "client/db/history.h"
 #include "proto/arena.h"
 #include "proto/ns.h"
 #include "proto/rsm.h"
@@ -23,6 +26,7 @@ enum {
 	PAGE = 100,
 	PAGES_MOST = 1100, /* of a relay that keeps 100,000 records */
 	CURSOR_MOST = 64,  /* bytes */
+	TEXT_MOST = 1024,  /* likewise, of what the relay says */
 };
 
 static const struct {
@@ -49,6 +53,68 @@ take_status(struct sync *sync, const struct xml *status)
 	}
 }
 
+static int64_t
+time_of(const struct xml *stage, const char *name)
+{
+	const char *stamp = xml_attr(stage, name);
+	int64_t time;
+
+	return stamp != NULL && stamp_parse(stamp, &time) ? time : 0;
+}
+
+static int64_t
+tries_of(const struct xml *held)
+{
+	const char *text = xml_attr(held, "tries");
+	long long tries = text == NULL ? 0 : strtoll(text, NULL, 10);
+
+	return tries < 0 ? 0 : tries;
+}
+
+/* The later of the two, as the stages come in their order. */
+static bool
+read_elsewhere(const struct xml *status, struct elsewhere *at)
+{
+	const struct xml *stage = xml_find(status, "handed", NS_CUSTODY);
+	const char *how, *text;
+
+	*at = (struct elsewhere){ .reason = "" };
+	if (stage != NULL) {
+		how = xml_attr(stage, "how");
+		at->state = how != NULL && strcmp(how, "unconfirmed") == 0 ? ELSEWHERE_UNCONFIRMED : ELSEWHERE_HANDED;
+		at->where = xml_attr(stage, "to");
+	} else if ((stage = xml_find(status, "held", NS_CUSTODY)) != NULL) {
+		text = xml_attr(stage, "reason");
+		at->state = ELSEWHERE_HELD;
+		at->where = xml_attr(stage, "by");
+		at->reason = text == NULL || strlen(text) > TEXT_MOST ? "" : text;
+		at->tries = tries_of(stage);
+		at->next = time_of(stage, "next");
+		at->until = time_of(stage, "until");
+	} else {
+		return false;
+	}
+	at->time = time_of(stage, "time");
+	return at->where != NULL && strlen(at->where) <= TEXT_MOST && at->time != 0;
+}
+
+static void
+take_elsewhere(struct sync *sync, const struct xml *status)
+{
+	const char *to = xml_attr(status, "to"), *origin = xml_attr(status, "origin");
+	struct elsewhere at;
+	int64_t message;
+
+	if (to == NULL || origin == NULL || !read_elsewhere(status, &at))
+		return;
+	message = history_by_origin(sync->db, sync->account->id, to, sync->account->jid, origin);
+	if (message == 0)
+		return;
+	db_begin(sync->db);
+	elsewhere_set(sync->db, message, &at);
+	db_commit(sync->db, NULL);
+}
+
 bool
 sync_custody_told(struct sync *sync, const struct xml *message)
 {
@@ -56,8 +122,10 @@ sync_custody_told(struct sync *sync, const struct xml *message)
 
 	if (status == NULL || message_type(message) != MESSAGE_HEADLINE)
 		return false;
-	if (sync_is_own(sync, xml_attr(message, "from")))
+	if (sync_is_own(sync, xml_attr(message, "from"))) {
 		take_status(sync, status);
+		take_elsewhere(sync, status);
+	}
 	return true;
 }
 
@@ -73,8 +141,10 @@ take_page(struct sync *sync, struct arena *arena, const struct xml *query)
 
 	db_begin(sync->db);
 	for (const struct xml *at = xml_find(query, "status", NS_CUSTODY); at != NULL;
-	     at = xml_next(at, "status", NS_CUSTODY))
+	     at = xml_next(at, "status", NS_CUSTODY)) {
 		take_status(sync, at);
+		take_elsewhere(sync, at);
+	}
 	if (last != NULL && last[0] != '\0' && strlen(last) <= CURSOR_MOST)
 		account_set_text(sync->db, sync->account->id, "custody.last", last);
 	else

@@ -15,12 +15,25 @@ item_json(struct app *app, const struct outbox_item *item)
 	    (json_int_t)item->message, "account", app->account.jid, "to", item->to, "state", sent_word(item->state),
 	    "created", text_rfc3339(app->arena, item->created), "tries", (json_int_t)item->tries);
 
+	json_t *elsewhere;
+
 	if (item->reason[0] != '\0')
 		json_object_set_new(object, "reason", json_string(item->reason));
 	json_object_set_new(object, "last", item->last > 0 ? json_string(text_rfc3339(app->arena, item->last)) :
 	    json_null());
 	json_object_set_new(object, "body", json_string(item->body));
+	if (item->state == SENT_ACCEPTED && (elsewhere = show_elsewhere_json(app, item->message)) != NULL)
+		json_object_set_new(object, "elsewhere", elsewhere);
 	return object;
+}
+
+static void
+tell_elsewhere(struct app *app, const struct outbox_item *item, const char *indent)
+{
+	const char *text = item->state == SENT_ACCEPTED ? show_elsewhere(app, item->message) : NULL;
+
+	if (text != NULL)
+		out("%s%s\n", indent, text);
 }
 
 static int
@@ -45,6 +58,7 @@ list(struct app *app)
 		    5);
 		if (items[i].reason[0] != '\0')
 			out("        %s\n", text_line(app->arena, show_reason(items[i].reason)));
+		tell_elsewhere(app, &items[i], "        ");
 	}
 	if (count == 0)
 		out_note("%s\n", _("The outbox is empty: everything was delivered."));
@@ -68,6 +82,7 @@ show(struct app *app, int64_t id)
 	out(_("To:       %s\n"), text_line(app->arena, item.to));
 	out(_("Written:  %s\n"), text_when_full(app->arena, item.created));
 	out(_("State:    %s\n"), show_sent(item.state));
+	tell_elsewhere(app, &item, "          ");
 	if (item.reason[0] != '\0')
 		out(_("Reason:   %s\n"), text_line(app->arena, show_reason(item.reason)));
 	out(_("Tries:    %lld\n"), (long long)item.tries);

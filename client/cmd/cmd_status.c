@@ -26,19 +26,22 @@ way_json(struct app *app, const struct message *message)
 static void
 show_way(struct app *app, const struct message *message)
 {
+	const char *elsewhere;
 	struct stage *stages;
 	size_t count = history_stages(app->db, app->arena, message->id, &stages);
 
 	out("  %s  %s\n", text_when_full(app->arena, message->time), _("written"));
 	for (size_t i = 0; i < count; i++)
 		out("  %s  %s\n", text_when_full(app->arena, stages[i].time), show_sent(stages[i].state));
+	if (message->sent == SENT_ACCEPTED && (elsewhere = show_elsewhere(app, message->id)) != NULL)
+		out("  %s\n", elsewhere);
 }
 
 static int
 one_message(struct app *app, int64_t id)
 {
 	struct message message;
-	json_t *object;
+	json_t *object, *elsewhere;
 
 	if (!history_get(app->db, app->arena, id, &message)) {
 		out_error("no-message", _("The numbers are shown by: lazo send, lazo read --json"),
@@ -49,6 +52,8 @@ one_message(struct app *app, int64_t id)
 		object = show_message_json(app, &message);
 		if (message.sent != SENT_NOT)
 			json_object_set_new(object, "stages", way_json(app, &message));
+		if ((elsewhere = show_elsewhere_json(app, id)) != NULL)
+			json_object_set_new(object, "elsewhere", elsewhere);
 		out_json(object);
 		return EX_OK;
 	}

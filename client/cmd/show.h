@@ -11,6 +11,9 @@ struct app;
 
 json_t *show_message_json(struct app *app, const struct message *message);
 void show_message(struct app *app, const struct message *message, bool with_peer);
+/* Where a message is beyond our relay (db/elsewhere.h); NULL: nothing is known of it. */
+const char *show_elsewhere(struct app *app, int64_t message);
+json_t *show_elsewhere_json(struct app *app, int64_t message);
 const char *show_sent(enum sent state);             /* translated words */
 const char *show_unreadable(enum unreadable reason); /* translated sentence */
 const char *show_reason(const char *word);          /* translated; the word itself when it is not ours */

@@ -133,11 +133,18 @@ static const char vault[] =
     " day INTEGER NOT NULL, PRIMARY KEY(chain, counter)) WITHOUT ROWID;"
     "CREATE INDEX chain_newest ON chain(account, jid, device, id);";
 
+/* elsewhere.h */
+static const char elsewhere[] =
+    "CREATE TABLE elsewhere("
+    " message INTEGER PRIMARY KEY REFERENCES message ON DELETE CASCADE, state INTEGER NOT NULL, place TEXT NOT NULL,"
+    " reason TEXT NOT NULL, tries INTEGER NOT NULL, next INTEGER NOT NULL, until INTEGER NOT NULL, time INTEGER NOT NULL);";
+
 static const char *const *const steps[] = {
 	(const char *const[]){ core, messages, keys, NULL },
 	(const char *const[]){ decisions, NULL },
 	(const char *const[]){ stages, NULL },
 	(const char *const[]){ vault, NULL },
+	(const char *const[]){ elsewhere, NULL },
 };
 enum { SCHEMA = sizeof steps / sizeof steps[0] };
 
