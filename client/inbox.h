@@ -26,7 +26,7 @@ struct db;
 struct inbox;
 struct xml;
 
-enum { INBOX_BATCH = 500, INBOX_PENDING_DAYS = 400 };
+enum { INBOX_BATCH = 500 };
 
 enum inbox_outcome {
 	INBOX_MESSAGE,    /* a new row of the history: .message */

@@ -75,7 +75,7 @@ pending_file(struct db *db, struct arena *arena, int64_t account, const struct l
 		.reason = (int)message->unreadable,
 		.message = shown,
 		.received = letter->now,
-		.deadline = letter->now + INBOX_PENDING_DAYS * DAY,
+		.deadline = letter->now + omemo_keep(db, account).late * DAY,
 	};
 	pending_add(db, account, &pending);
 	buf_free(&stanza);

@@ -1,4 +1,5 @@
-/* cmd_device.c -- lazo device: the devices of an account of ours, and taking a lost one off the list. */
+/* cmd_device.c -- lazo device: the devices of an account of ours, taking a lost one off the list, and how long this one
+ * keeps keys. */
 #include "config.h"
 
 #include <string.h>
@@ -121,6 +122,34 @@ remove_own(struct app *app, struct omemo *omemo, const char *word)
 	return EX_OK;
 }
 
+/* How long keys of what has not come are kept: shown, or set with one number or two. */
+static int
+keep(struct app *app, const struct args *args)
+{
+	struct omemo_keep days = omemo_keep(app->db, app->account.id);
+	long long late = days.late, first = days.first;
+	int code = EX_OK;
+
+	if ((args->count > 1 && !args_number(args->at[1], &late)) || (args->count > 2 && !args_number(args->at[2], &first)))
+		return EX_USAGE;
+	if (late < 1 || late > OMEMO_KEEP_MOST || first < 1 || (args->count > 2 && first > late)) {
+		out_error("usage", NULL, _("Days are 1 to %d, and for first messages no more than for the others."), OMEMO_KEEP_MOST);
+		return EX_USAGE;
+	}
+	if (args->count > 1) {
+		days = (struct omemo_keep){ .late = (int)late, .first = (int)(first < late ? first : late) };
+		db_begin(app->db);
+		omemo_set_keep(app->db, app->account.id, &days);
+		code = app_commit(app);
+	}
+	if (code == EX_OK && app->json)
+		out_json(json_pack("{s:s, s:i, s:i}", "account", app->account.jid, "keep", days.late, "keep_first", days.first));
+	else if (code == EX_OK)
+		out(_("Keys for messages that have not come are kept %d days, those for first messages %d days.\n"), days.late,
+		    days.first);
+	return code;
+}
+
 static int
 run(struct app *app, const struct args *args)
 {
@@ -136,7 +165,9 @@ run(struct app *app, const struct args *args)
 		return app_disk(app, why);
 	if (args->count == 2 && strcmp(args->at[0], "remove") == 0) {
 		code = remove_own(app, omemo, args->at[1]);
-	} else if (args->count == 0 || strcmp(args->at[0], "list") == 0) {
+	} else if (args->count > 0 && strcmp(args->at[0], "keep") == 0) {
+		code = keep(app, args);
+	} else if (args->count == 0 || (args->count < 3 && strcmp(args->at[0], "list") == 0)) {
 		jid = args->count == 2 ? app_person(app, args->at[1], &code) : app->account.jid;
 		code = jid != NULL ? list(app, omemo, jid) : code;
 	} else {
@@ -148,13 +179,13 @@ run(struct app *app, const struct args *args)
 	return code;
 }
 
-static const char *const words[] = { "list", "remove", NULL };
+static const char *const words[] = { "list", "remove", "keep", NULL };
 
 const struct verb verb_device = {
 	.name = "device",
-	.usage = "[list [PERSON] | remove ID]",
+	.usage = "[list [PERSON] | remove ID | keep [DAYS [DAYS]]]",
 	.summary = N_("your devices, or those of a contact; take a lost one off the list"),
 	.words = words,
-	.most = 2,
+	.most = 3,
 	.run = run,
 };

@@ -46,9 +46,19 @@ void omemo_bundle_published(struct omemo *omemo, unsigned due);
 void omemo_publish_again(struct omemo *omemo); /* both are due: new relay, or lost there */
 void omemo_remove_own_device(struct omemo *omemo, uint32_t device); /* from the list, then due */
 
-/* Once a day and after each catch-up: rotate the signed prekey (30 days), forget used one-time prekeys (90
- * days) and signed ones (400 days), refill to 100 published and 40 in reserve. Makes the bundle due when it
- * changed. */
+/* How many days keys are kept for messages that have not come: the longest custody that is reckoned with; and used
+ * one-time prekeys, by which a first message can be read once more. The person's to set; 1 to OMEMO_KEEP_MOST. */
+enum { OMEMO_KEEP_MOST = 3650 };
+struct omemo_keep {
+	int late;  /* 400 */
+	int first; /* 90 */
+};
+struct omemo_keep omemo_keep(struct db *db, int64_t account);
+void omemo_set_keep(struct db *db, int64_t account, const struct omemo_keep *keep); /* in a transaction */
+
+/* Once a day and after each catch-up: rotate the signed prekey (30 days), forget what is older than it is to be kept
+ * (used one-time prekeys, signed ones, keys of messages that did not come), refill to 100 published and 40 in reserve.
+ * Makes the bundle due when it changed. */
 void omemo_maintain(struct omemo *omemo, int64_t now);
 
 /* What PEP brought. `jid` is bare and is who the relay says owns the node: own events come with our own. */

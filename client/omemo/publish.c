@@ -3,13 +3,15 @@
  * brings of others'.
  *
  * A published one-time prekey may be taken by two senders: used ones are kept 90 days. Signed prekeys are
- * kept for the longest custody (400 days), since a first message may have been under way that long.
+ * kept for the longest custody (400 days), since a first message may have been under way that long. Both are the
+ * person's to set.
  */
 #include "config.h"
 #include "client/omemo/omemo.h"
 
 #include <assert.h>
 #include <string.h>
+#include "client/db/account.h"
 #include "client/db/bundle.h"
 #include "client/db/db.h"
 #include "client/db/key.h"
@@ -26,7 +28,7 @@ enum {
 	PREKEYS_RESERVE = 40,    /* two cards by file */
 	USED_DAYS = 90,
 	SIGNED_ROTATE_DAYS = 30,
-	SIGNED_KEEP_DAYS = 400,
+	KEEP_DAYS = 400,
 };
 
 unsigned
@@ -145,6 +147,28 @@ omemo_first_keys(struct omemo *omemo, int64_t now)
 	       prekeys_refill(omemo, PREKEY_RESERVE, PREKEYS_RESERVE) > 0 && !db_error(omemo->db);
 }
 
+static int
+days_within(int64_t days)
+{
+	return days < 1 ? 1 : days > OMEMO_KEEP_MOST ? OMEMO_KEEP_MOST : (int)days;
+}
+
+struct omemo_keep
+omemo_keep(struct db *db, int64_t account)
+{
+	return (struct omemo_keep){
+		.late = days_within(account_get_int(db, account, "keep.late", KEEP_DAYS)),
+		.first = days_within(account_get_int(db, account, "keep.first", USED_DAYS)),
+	};
+}
+
+void
+omemo_set_keep(struct db *db, int64_t account, const struct omemo_keep *keep)
+{
+	account_set_int(db, account, "keep.late", keep->late);
+	account_set_int(db, account, "keep.first", keep->first);
+}
+
 void
 omemo_maintain(struct omemo *omemo, int64_t now)
 {
@@ -155,9 +179,10 @@ omemo_maintain(struct omemo *omemo, int64_t now)
 	bool changed = false;
 	if (created < now - SIGNED_ROTATE_DAYS * DAY)
 		changed = ratchet_new_signed(omemo->ratchet);
-	key_prekey_forget(omemo->db, omemo->account, now - USED_DAYS * DAY);
-	key_signed_forget(omemo->db, omemo->account, now - SIGNED_KEEP_DAYS * DAY);
-	ratchet_forget(omemo->ratchet, now - SIGNED_KEEP_DAYS * DAY);
+	struct omemo_keep keep = omemo_keep(omemo->db, omemo->account);
+	key_prekey_forget(omemo->db, omemo->account, now - keep.first * DAY);
+	key_signed_forget(omemo->db, omemo->account, now - keep.late * DAY);
+	ratchet_forget(omemo->ratchet, now - keep.late * DAY);
 	changed = prekeys_refill(omemo, PREKEY_PUBLISHED, PREKEYS_PUBLISHED) > 0 || changed;
 	prekeys_refill(omemo, PREKEY_RESERVE, PREKEYS_RESERVE);
 	if (changed)

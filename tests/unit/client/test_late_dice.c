@@ -247,6 +247,29 @@ test_expiry(void **state)
 	arena_free(&arena);
 }
 
+/* The person's own number of days. */
+static void
+test_expiry_as_set(void **state)
+{
+	struct pair *p = *state;
+	struct arena *arena = arena_new();
+	const struct omemo_keep keep = { .late = 30, .first = 10 };
+	struct mail *first = mail_write(arena, &p->ana, &p->jose, "first", T0);
+	mail_read(mail_write(arena, &p->ana, &p->jose, "heard", T0), T0);
+	db_begin(p->jose.db);
+	omemo_set_keep(p->jose.db, p->jose.account, &keep);
+	assert_true(db_commit(p->jose.db, NULL));
+	maintain(&p->jose, T0 + 9 * DAY);
+	assert_int_equal(mail_sql(&p->jose, "SELECT count(*) FROM prekey WHERE state = 3"), 1);
+	maintain(&p->jose, T0 + 29 * DAY);
+	assert_int_equal(mail_sql(&p->jose, "SELECT count(*) FROM prekey WHERE state = 3"), 0);
+	assert_int_equal(kept(&p->jose), 1);
+	maintain(&p->jose, T0 + 31 * DAY);
+	assert_int_equal(kept(&p->jose), 0);
+	assert_int_equal(mail_refused(first, T0 + 31 * DAY), UNREADABLE_KEY_GONE);
+	arena_free(&arena);
+}
+
 /* A jump is bounded by who it comes from, and what was refused may be read when that changes. */
 static void
 test_jumps(void **state)
@@ -364,6 +387,7 @@ main(void)
 		TEST(test_months_under_way),
 		TEST(test_control_without_the_vault),
 		TEST(test_expiry),
+		TEST(test_expiry_as_set),
 		TEST(test_jumps),
 		TEST(test_a_person_who_leaves_gaps),
 		TEST(test_strangers_share_little),
