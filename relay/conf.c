@@ -93,6 +93,11 @@ static const struct word words[] = {
 	    "Messages that may wait for one account. 0: no limit." },
 	{ "quota", "pending_bytes", SIZE, AT(quota_pending_bytes), "100mb", 0, INT64_MAX / 2, NULL,
 	    "Bytes that may wait for one account. 0: no limit." },
+	{ "quota", "strangers", COUNT, AT(quota_strangers), "2000", 0, INT32_MAX, NULL,
+	    "Messages that the people of one other domain may leave here in a day for those who do not have them as contacts; all such "
+	    "domains together ten times that. 0: no limit." },
+	{ "quota", "strangers_bytes", SIZE, AT(quota_strangers_bytes), "20mb", 0, 8LL << 30, NULL,
+	    "The same in bytes. 0: no limit." },
 	{ "quota", "pubsub", SIZE, AT(quota_pubsub), "20mb", 0, INT64_MAX / 2, NULL,
 	    "Bytes of all that one account publishes and stores here: avatars, bookmarks, keys, private data. 0: no limit." },
 	{ "quota", "archive", SIZE, AT(quota_archive), "1gb", 0, INT64_MAX / 2, NULL,

@@ -40,6 +40,7 @@ struct conf {
 	int log; /* enum log_level */
 	struct conf_peer *peers;
 	size_t peer_count;
+	int64_t quota_strangers, quota_strangers_bytes;
 	int64_t quota_pending, quota_pending_bytes, quota_pubsub, quota_archive, quota_archive_age;
 	int64_t limit_rate_client, limit_rate_server, limit_logins, limit_connections_ip; /* bytes or counts a second; 0 = none */
 	int64_t retry_first, retry_most; /* seconds */

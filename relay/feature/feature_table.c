@@ -20,6 +20,7 @@ const struct feature *const feature_table[] = {
 	&feature_custody,
 	&feature_disco,
 	&feature_expiry,
+	&feature_strangers, /* before hold, which remembers what is taken */
 	&feature_hold, /* before message, which removes what it reads */
 	&feature_invite,
 	&feature_keys,

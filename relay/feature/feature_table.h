@@ -34,6 +34,7 @@ extern const struct feature feature_retract;
 extern const struct feature feature_roster;
 extern const struct feature feature_services;
 extern const struct feature feature_smacks;
+extern const struct feature feature_strangers;
 extern const struct feature feature_subscription;
 extern const struct feature feature_time;
 extern const struct feature feature_unsent;

@@ -20,7 +20,7 @@ quota_is_stranger(const struct event *event)
 {
 	const unsigned known = ROSTER_TO | ROSTER_FROM | ROSTER_VISIBLE;
 
-	return event->from.node != NULL && !account_is_self(event->target, &event->from) &&
+	return (event->from.node != NULL || event->foreign) && !account_is_self(event->target, &event->from) &&
 	       (account_flags(event->target, &event->from) & known) == 0;
 }
 
