@@ -107,7 +107,7 @@ static const struct word words[] = {
 	{ "limits", "rate_client", SIZE, AT(limit_rate_client), "20kb", 0, INT32_MAX, NULL,
 	    "Bytes a second that one client may send in the long run; beyond it is read more slowly. 0: no limit." },
 	{ "limits", "rate_server", SIZE, AT(limit_rate_server), "100kb", 0, INT32_MAX, NULL,
-	    "The same for another relay." },
+	    "The same for another domain, on all its streams together." },
 	{ "limits", "logins", COUNT, AT(limit_logins), "10", 0, 100000, NULL,
 	    "Attempts to log in a second from one address; beyond it answers come later. 0: no limit." },
 	{ "limits", "connections_ip", COUNT, AT(limit_connections_ip), "50", 0, 1000000, NULL,

@@ -40,6 +40,7 @@ inbound_ready(struct inbound *in, const char *by)
 {
 	in->state = INBOUND_READY;
 	in->intake = intake_new(in->peers, in->line, in->domain);
+	line_proven(in->line, in->domain);
 	line_deadline(in->line, -1);
 	log_info(&in->log, "is here, by %s%s", by, in->bidi ? ", both ways" : "");
 	if (!in->bidi) /* else one that goes both ways is worth waiting for: what it says next */

@@ -8,10 +8,9 @@
 #include "relay/net/io.h"
 #include "relay/peer/line.h"
 
+struct pace;
 struct timer;
 struct xmlin;
-
-enum { LINE_BURST = 2 * LINE_BYTES /* that may always come at once */ };
 
 enum when { WHEN_PHASE, WHEN_HALF, WHEN_RATE, WHEN_KEEPALIVE, WHEN_CLOSED, WHENS };
 
@@ -33,7 +32,7 @@ struct line {
 	struct arrival *waiting, **waiting_last;
 	int64_t at[WHENS]; /* monotonic ms; 0: none */
 	int64_t sent;      /* monotonic: last bytes */
-	int64_t tokens, filled;
+	struct pace *pace;
 	size_t most;
 	const char *alpn;
 	const char *why;

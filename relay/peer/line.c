@@ -19,6 +19,7 @@
 #include "relay/net/clock.h"
 #include "relay/net/io.h"
 #include "relay/net/loop.h"
+#include "relay/peer/pace.h"
 #include "relay/peer/peer-private.h"
 #include "relay/tally.h"
 
@@ -129,13 +130,14 @@ line_new(struct peers *peers, int fd, const struct line_owner *owner, void *arg,
 	line->log = log;
 	line->waiting_last = &line->waiting;
 	line->most = LINE_BYTES_BEFORE;
-	line->filled = line->sent = now_mono();
-	line->tokens = LINE_BURST;
+	line->sent = now_mono();
+	line->pace = pace_alone();
 	line->why = "";
 	line->timer = timer_new(peers->loop, fired, line);
 	line->io = io_new(peers->loop, fd, line_on_io, line);
 	if (line->io == NULL) {
 		timer_free(&line->timer);
+		pace_leave(&line->pace);
 		free(line);
 		return NULL;
 	}
@@ -165,6 +167,13 @@ line_give(struct line *line, const struct line_owner *owner, void *arg)
 {
 	line->owner = owner;
 	line->arg = arg;
+}
+
+void
+line_proven(struct line *line, const char *domain)
+{
+	pace_leave(&line->pace);
+	line->pace = pace_of(&line->peers->paces, domain);
 }
 
 void

@@ -48,6 +48,8 @@ void line_free(struct line **line); /* at once; NULL inside is allowed; also fro
 void line_give(struct line *line, const struct line_owner *owner, void *arg);
 /* A new stream begins on the same connection: what the peer says from here on. most: bytes of an element. */
 void line_restart(struct line *line, size_t most);
+/* Whose it is: from here on it is read at the pace of that domain, all of whose lines share one. */
+void line_proven(struct line *line, const char *domain);
 void line_raise(struct line *line, size_t most); /* the same stream, larger elements */
 /* Our header; id NULL: none (we began). to NULL: not known. */
 void line_header(struct line *line, const char *to, const char *id);

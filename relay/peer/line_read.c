@@ -17,6 +17,7 @@
 #include "relay/net/clock.h"
 #include "relay/net/io.h"
 #include "relay/net/loop.h"
+#include "relay/peer/pace.h"
 #include "relay/peer/peer-private.h"
 #include "relay/tally.h"
 
@@ -24,7 +25,6 @@ enum {
 	PIECE = 1024, /* bytes given to the parser at a time: bounds how many elements can wait */
 	WAIT_HALF_BEFORE = 30 * 1000, /* ms */
 	WAIT_HALF = 60 * 1000,
-	BURST_SECONDS = 10, /* of reading at the permitted rate */
 	SWELL_BEFORE = 2,
 };
 
@@ -89,6 +89,7 @@ line_destroy(struct line *line)
 	xmlin_free(&line->in);
 	buf_free(&line->rest);
 	timer_free(&line->timer);
+	pace_leave(&line->pace);
 	free(line);
 }
 
@@ -199,19 +200,10 @@ line_pump(struct line *line)
 static void
 charge(struct line *line, size_t len)
 {
-	int64_t rate = line->peers->conf->limit_rate_server, most = rate * BURST_SECONDS, now = now_mono();
+	int64_t wait = pace_charge(line->pace, line->peers->conf->limit_rate_server, len);
 
-	if (rate <= 0)
-		return;
-	if (most < LINE_BURST)
-		most = LINE_BURST;
-	line->tokens += (now - line->filled) * rate / 1000;
-	line->filled = now;
-	if (line->tokens > most)
-		line->tokens = most;
-	line->tokens -= (int64_t)len;
-	if (line->tokens < 0)
-		line_set_when(line, WHEN_RATE, -line->tokens * 1000 / rate + 1);
+	if (wait > 0)
+		line_set_when(line, WHEN_RATE, wait);
 }
 
 void

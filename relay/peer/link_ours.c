@@ -130,6 +130,7 @@ on_opened(void *arg, const struct outflow_terms *terms, bool bidi)
 	known.mute = link->mute;
 	opening_free(&link->opening); /* and with it what terms points to */
 	line_give(link->line, &line_owner, link);
+	line_proven(link->line, link->domain);
 	line_deadline(link->line, -1);
 	log_info(&link->log, "reached%s%s", known.managed ? "" : ", without stream management", bidi ? ", both ways" : "");
 	link->own = outflow_new(link->peers, link->line, link->domain, &known);

@@ -45,6 +45,7 @@ struct peers {
 	struct link *links;
 	size_t link_count;
 	size_t verify_count;
+	struct pace *paces;
 	size_t unhandled; /* of all streams */
 	struct timer *stop; /* while shutting down */
 	void (*done)(void *arg);

@@ -17,6 +17,7 @@
 #include "relay/net/loop.h"
 #include "relay/net/resolver.h"
 #include "relay/net/tls.h"
+#include "relay/peer/pace.h"
 #include "relay/route/event.h"
 #include "relay/route/router.h"
 #include "relay/store/store.h"
@@ -289,6 +290,7 @@ peers_free(struct peers **peers_p)
 	while (peers->inbounds != NULL)
 		inbound_free(peers->inbounds);
 	resolver_free(&peers->resolver);
+	pace_free_all(&peers->paces);
 	timer_free(&peers->stop);
 	tls_unref(&peers->tls);
 	free(peers);

@@ -117,6 +117,42 @@ def test_the_quota_in_bytes():
     tight.stop(None)
 
 
+def pour(where, streams, each):
+    """So many streams of one domain say so many bytes each; how long until all of it was heard."""
+    liars = [visitor("tres.example", where=where) for _ in range(streams)]
+    begin = time.monotonic()
+    block = f"<message type='error' from='a@tres.example' to='nadie@uno.example'><x xmlns='urn:x'>{'x' * 20000}</x></message>"
+
+    def say(liar):
+        liar.timeout = 60
+        for _ in range(each // 20000):
+            liar.send(block)
+        liar.send("<r xmlns='urn:xmpp:sm:3'/>")    # answers to stanzas go out on one of the four
+        liar.wait(lambda e: e.tag == SM + "a" and e.get("h") == str(each // 20000), 60)
+    threads = [threading.Thread(target=say, args=(liar,)) for liar in liars]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    took = time.monotonic() - begin
+    for liar in liars:
+        liar.drop()
+    return took
+
+
+def test_one_pace_for_all_streams_of_a_domain():
+    slow, free = [Relay("uno.example", server=["127.0.0.1:0"], authority=relay.authority, trust=[str(relay.authority.crt)],
+                        limits={"rate_server": rate}) for rate in ("200kb", 0)]
+    quick, took = pour(free, 4, 500000), pour(slow, 4, 500000)
+    print(f"  4 streams, 2 MB: {took:.1f} s at 200 kB/s, {quick:.1f} s without a limit")
+    check(took > 3, "one megabyte at once, the rest at its pace")    # each stream with a megabyte of its own would have had no wait
+    check(quick < took / 2, "negative control: without the limit nothing waits")
+    again = pour(slow, 1, 300000)
+    check(again > 0.5, f"to come back brings no new allowance: {again:.1f} s")
+    slow.stop(None)
+    free.stop(None)
+
+
 def test_a_flood_beside_honest_people():    # R9, R11
     """Four streams of a stranger's domain at full speed; two people here and one there are not kept waiting."""
     flooded = Relay("uno.example", server=["127.0.0.1:0"], authority=relay.authority, trust=[str(relay.authority.crt)])
