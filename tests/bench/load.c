@@ -8,6 +8,7 @@
  *   idle COUNT           COUNT sessions that are available and silent: memory of each
  *   logins COUNT [N]     N at a time: TLS in full, SCRAM, bind, then good-bye
  *   chat COUNT [N]       messages to somebody online, N under way (sent and not yet come)
+ *   border COUNT [N]     the same, from users of the server to users of another one: --far-port, --far-host, --far-pid
  *   offline COUNT [N]    messages to somebody away, N unanswered; then the receivers come and get them
  *
  * Accounts are u1 to uN at HOST with the password of $LAZO_BENCH_PASSWORD; PORT speaks TLS from the first
@@ -36,6 +37,7 @@ static const struct scene {
 	{ "idle", scene_idle, 0 },
 	{ "logins", scene_logins, 16 },
 	{ "chat", scene_chat, 100 },
+	{ "border", scene_border, 1000 },
 	{ "offline", scene_offline, 100 },
 };
 
@@ -45,7 +47,7 @@ usage(void)
 	fprintf(
 	    stderr,
 	    "usage: load --port PORT --host HOST --users N --pid PID [--address IP] [--seconds S] [--no-sm]\n"
-	    "            idle|logins|chat|offline COUNT [N]\n");
+	    "            idle|logins|chat|border|offline COUNT [N]\n");
 	return EX_USAGE;
 }
 
@@ -56,17 +58,19 @@ options(int argc, char **argv)
 		{ "port", required_argument, NULL, 'p' },    { "host", required_argument, NULL, 'h' },
 		{ "users", required_argument, NULL, 'u' },   { "pid", required_argument, NULL, 'i' },
 		{ "address", required_argument, NULL, 'a' }, { "seconds", required_argument, NULL, 's' },
-		{ "no-sm", no_argument, NULL, 'n' },         { NULL, 0, NULL, 0 }
+		{ "no-sm", no_argument, NULL, 'n' },         { "far-port", required_argument, NULL, 'P' },
+		{ "far-host", required_argument, NULL, 'H' }, { "far-pid", required_argument, NULL, 'I' },
+		{ NULL, 0, NULL, 0 }
 	};
-	pid_t pid = 0;
+	pid_t pid = 0, far = 0;
 
 	for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
 		switch (c) {
 		case 'p':
-			bench.port = atoi(optarg);
+			bench.site.port = atoi(optarg);
 			break;
 		case 'h':
-			bench.host = optarg;
+			bench.site.host = optarg;
 			break;
 		case 'u':
 			run.users = strtoul(optarg, NULL, 10);
@@ -83,12 +87,22 @@ options(int argc, char **argv)
 		case 'n':
 			bench.manage = false;
 			break;
+		case 'P':
+			bench.far.port = atoi(optarg);
+			break;
+		case 'H':
+			bench.far.host = optarg;
+			break;
+		case 'I':
+			far = atoi(optarg);
+			break;
 		default:
 			return false;
 		}
 	}
-	probe_process(pid);
-	return bench.port > 0 && bench.host != NULL && run.users > 0 && pid > 0 && run.seconds > 0;
+	probe_processes(pid, far);
+	return bench.site.port > 0 && bench.site.host != NULL && run.users > 0 && pid > 0 && run.seconds > 0 &&
+	    (bench.far.port > 0) == (bench.far.host != NULL && far > 0);
 }
 
 int

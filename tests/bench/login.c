@@ -64,7 +64,7 @@ open_stream(struct session *s)
 	    s,
 	    "<?xml version='1.0'?><stream:stream to='%s' version='1.0' xml:lang='en' xmlns='jabber:client' "
 	    "xmlns:stream='http://etherx.jabber.org/streams'>",
-	    bench.host);
+	    s->site->host);
 }
 
 void

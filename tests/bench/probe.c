@@ -13,20 +13,21 @@
 #include <unistd.h>
 #include "proto/mem.h"
 
-static pid_t server;
+static pid_t server, second;
 
 void
-probe_process(pid_t pid)
+probe_processes(pid_t pid, pid_t other)
 {
 	server = pid;
+	second = other;
 }
 
 static size_t
-read_proc(const char *name, char *out, size_t room)
+read_proc(pid_t pid, const char *name, char *out, size_t room)
 {
 	char path[64];
 
-	snprintf(path, sizeof path, "/proc/%ld/%s", (long)server, name);
+	snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, name);
 	FILE *file = fopen(path, "r");
 	size_t len = file == NULL ? 0 : fread(out, 1, room - 1, file);
 	if (file != NULL)
@@ -39,23 +40,33 @@ read_proc(const char *name, char *out, size_t room)
 	return len;
 }
 
-void
-probe_read(struct probe *out)
+static void
+add_process(struct probe *out, pid_t pid)
 {
 	char text[4096];
 	unsigned long user = 0, system = 0;
-	struct timespec now;
-	struct rusage own;
 
-	read_proc("stat", text, sizeof text);
+	read_proc(pid, "stat", text, sizeof text);
 	const char *after = strrchr(text, ')'); /* proc(5): the name may hold anything; utime is field 14 */
 	if (after == NULL ||
 	    sscanf(after + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
 		abort();
-	out->server_cpu = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
-	read_proc("status", text, sizeof text);
+	out->server_cpu += (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	read_proc(pid, "status", text, sizeof text);
 	const char *resident = strstr(text, "VmRSS:");
-	out->server_kib = resident == NULL ? 0 : strtol(resident + 6, NULL, 10);
+	out->server_kib += resident == NULL ? 0 : strtol(resident + 6, NULL, 10);
+}
+
+void
+probe_read(struct probe *out)
+{
+	struct timespec now;
+	struct rusage own;
+
+	*out = (struct probe){ .wall = 0 };
+	add_process(out, server);
+	if (second != 0)
+		add_process(out, second);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	out->wall = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 	getrusage(RUSAGE_SELF, &own);

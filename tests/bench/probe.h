@@ -23,7 +23,7 @@ struct samples {
 	size_t count, room;
 };
 
-void probe_process(pid_t server);
+void probe_processes(pid_t server, pid_t other); /* other: 0, or counted with it */
 void probe_read(struct probe *out);
 
 void samples_add(struct samples *s, uint64_t ns);

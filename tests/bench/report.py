@@ -27,6 +27,9 @@ ROWS = [
     ("store", ("per_second",), "offline messages accepted", "/s", False),
     ("store", ("cpu_10000",), "offline store, CPU of 10,000", "CPU-s", True),
     ("flush", ("per_second",), "offline messages flushed", "/s", False),
+    ("border", ("per_second",), "between two servers, come", "/s", False),
+    ("border", ("cpu_10000",), "between two servers, CPU of both, 10,000 messages", "CPU-s", True),
+    ("border", ("latency_ms", "p50"), "between two servers, come after p50", "ms", True),
 ]
 PLOTS = [("memory", 0), ("logins", 2), ("chat-cpu", 5), ("latency-1", 10), ("offline", 14)]
 

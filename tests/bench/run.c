@@ -18,15 +18,21 @@ run_user_name(char out[static 32], unsigned long number)
 }
 
 struct session *
-run_open_one(unsigned long number, unsigned long user, bool presence)
+run_open_at(const struct site *site, unsigned long number, unsigned long user, bool presence)
 {
 	char name[32];
 
 	run_user_name(name, user);
-	struct session *s = session_open(name, presence);
+	struct session *s = session_open(site, name, presence);
 	s->number = (int)number;
 	run.session[number] = s;
 	return s;
+}
+
+struct session *
+run_open_one(unsigned long number, unsigned long user, bool presence)
+{
+	return run_open_at(&bench.site, number, user, presence);
 }
 
 void

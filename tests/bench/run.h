@@ -28,6 +28,7 @@ struct run {
 extern struct run run;
 
 void run_user_name(char out[static 32], unsigned long number);
+struct session *run_open_at(const struct site *site, unsigned long number, unsigned long user, bool presence);
 struct session *run_open_one(unsigned long number, unsigned long user, bool presence);
 void run_room_for(size_t sessions);
 void run_close_all(void);
@@ -45,6 +46,7 @@ bool run_all_done(void);
 void scene_idle(void);
 void scene_logins(void);
 void scene_chat(void);
+void scene_border(void);
 void scene_offline(void);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * scene_messages.c -- scenes of messages: between two who are online, and to one who comes later.
+ * scene_messages.c -- scenes of messages: between two who are online, here or on two servers, and to one who comes later.
  *
  * A message's id holds the moment it was sent, so the receiver's side knows how long it took.
  */
@@ -11,16 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static const struct site *receivers = &bench.site;
+
 enum { PAIRS_MOST = 10, ASK_EVERY = 5 };
 
 static void
-open_pairs(unsigned long first, unsigned long step, unsigned long count, unsigned long slot)
+open_pairs(const struct site *site, unsigned long first, unsigned long step, unsigned long count, unsigned long slot)
 {
 	run.done = 0;
 	run.total = count;
 	run.begun = count;
 	for (unsigned long i = 0; i < count; i++)
-		run_open_one(slot + i, first + i * step, true);
+		run_open_at(site, slot + i, first + i * step, true);
 	bench.hooks = (struct scene_hooks){ .ready = run_opened, .gone = run_fell };
 	run_must(wire_run(run_all_done, SCENE_GRACE), "logging in");
 }
@@ -42,7 +44,7 @@ send_next(struct session *sender, unsigned long ask_every)
 		return;
 	run.begun++;
 	run_user_name(name, 2 * (unsigned long)sender->number + 1);
-	snprintf(to, sizeof to, "%s@%s", name, bench.host);
+	snprintf(to, sizeof to, "%s@%s", name, receivers->host);
 	snprintf(id, sizeof id, "%" PRIx64 ".%lx", now, run.begun);
 	stream_message(sender, to, id, now);
 	bool last = run.begun == run.total;
@@ -128,16 +130,16 @@ chat_once(unsigned long count)
 	run_must(wire_run(chat_done, SCENE_GRACE), "chat: messages came and were not acknowledged");
 }
 
-void
-scene_chat(void)
+static void
+chat(const char *name)
 {
 	unsigned long count = run.total;
 	double seconds = run.seconds;
 	struct probe settled;
 
 	run_room_for(2 * pairs());
-	open_pairs(0, 2, pairs(), 0);
-	open_pairs(1, 2, pairs(), pairs());
+	open_pairs(&bench.site, 0, 2, pairs(), 0);
+	open_pairs(receivers, 1, 2, pairs(), pairs());
 	bench.hooks =
 	    (struct scene_hooks){ .message = message_came, .acked = message_acked, .gone = run_fell };
 	run.seconds = seconds / 5;
@@ -147,11 +149,25 @@ scene_chat(void)
 	chat_once(count);
 	probe_read(&run.after);
 	run_settle(&settled, 1);
-	run_say("chat", run.done, &settled);
+	run_say(name, run.done, &settled);
 	samples_print(&run.came, "latency_ms");
 	samples_print(&run.acked, "ack_ms");
 	run_say_end();
 	run_close_all();
+}
+
+void
+scene_chat(void)
+{
+	chat("chat");
+}
+
+void
+scene_border(void)
+{
+	run_must(bench.far.port > 0, "border: the other server is not named");
+	receivers = &bench.far;
+	chat("border");
 }
 
 static void
@@ -184,7 +200,7 @@ store(void)
 	unsigned long count = run.total;
 	struct probe settled;
 
-	open_pairs(0, 2, pairs(), 0);
+	open_pairs(&bench.site, 0, 2, pairs(), 0);
 	bench.hooks = (struct scene_hooks){ .acked = stored, .gone = run_fell };
 	run_begin();
 	start_sending(count);

@@ -9,6 +9,7 @@ import concurrent.futures
 import glob
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ import subprocess
 import tempfile
 import urllib.request
 
+from names import Names
 from lazo_test import HOST, PASSWORD, Authority, Relay, background, eventually, free_port, scratch, stop_process
 
 PROSODY = """
@@ -25,8 +27,8 @@ pidfile = "{folder}/prosody.pid"
 data_path = "{folder}/data"
 log = {{ {{ levels = {{ min = "warn" }}, to = "file", filename = "{folder}/log" }} }}
 modules_enabled = {{ "roster", "saslauth", "tls", "disco", "pep", "smacks", "carbons", "ping", "offline", "blocklist",
-	"presence", "message", "iq", "c2s"{archive} }}
-modules_disabled = {{ "s2s", "http" }}
+	"presence", "message", "iq", "c2s"{modules} }}
+modules_disabled = {{ {disabled}"http" }}
 limits = {{ }}
 authentication = "internal_hashed"
 default_storage = "{storage}"
@@ -36,12 +38,21 @@ default_archive_policy = true
 archive_expires_after = "never"
 c2s_require_encryption = true
 c2s_ports = {{ }}
-c2s_direct_tls_ports = {{ {port} }}
+{between}c2s_direct_tls_ports = {{ {port} }}
 interfaces = {{ "127.0.0.1" }}
-ssl = {{ certificate = "{crt}", key = "{key}" }}
+ssl = {{ certificate = "{crt}", key = "{key}"{trust} }}
 VirtualHost "{host}"
-	ssl = {{ certificate = "{crt}", key = "{key}" }}
+	ssl = {{ certificate = "{crt}", key = "{key}"{trust} }}
 """
+
+BETWEEN = """
+s2s_require_encryption = true
+s2s_secure_auth = true
+s2s_ports = {{ {port} }}
+unbound = {{ resolvconf = "/etc/resolv.conf", hoststxt = false, options = {{ ["do-not-query-localhost:"] = "no" }} }}
+"""
+PAIR = ("uno.example", "dos.example")
+name_servers = (f"127.213.{os.getpid() % 250}.{n % 250 + 1}" for n in itertools.count())      # port 53 is one's own on each
 
 EJABBERD = """
 loglevel: warning
@@ -77,13 +88,17 @@ modules:
 """
 
 
+def add_users(relay, users):
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: relay.user(f"u{i}"), range(1, users + 1)))
+
+
 class Lazod:
     label = "lazod"
 
     def __init__(self, users, archive, _storage):
         self.relay = Relay(quota={"pending": 0, "pending_bytes": 0, "archive": 0})
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda i: self.relay.user(f"u{i}"), range(1, users + 1)))
+        add_users(self.relay, users)
         self.relay.restart()
         self.port, self.pid, self.host = self.relay.tls_port, self.relay.process.pid, self.relay.host
 
@@ -91,13 +106,55 @@ class Lazod:
         self.relay.stop(None)
 
 
+class LazodPair:
+    """Two that know each other's address and trust one authority."""
+
+    def __init__(self, users, _archive, _storage):
+        authority = Authority(scratch() / f"ca{free_port()}")
+        ports, self.ends = [free_port(), free_port()], []
+        for mine in (0, 1):
+            peer = {"address": f'"127.0.0.1:{ports[1 - mine]}"', "tls": '"direct"'}
+            relay = Relay(PAIR[mine], authority, server_tls=[f"127.0.0.1:{ports[mine]}"], trust=[str(authority.crt)],
+                          limits={"rate_server": 0}, quota={"pending": 0, "pending_bytes": 0, "archive": 0},
+                          **{f'peer "{PAIR[1 - mine]}"': peer})
+            add_users(relay, users)
+            self.ends.append(End(relay.restart()))
+
+    def stop(self):
+        for end in self.ends:
+            end.relay.stop(None)
+
+
+class End:
+    def __init__(self, relay):
+        self.relay, self.port, self.pid, self.host = relay, relay.tls_port, relay.process.pid, relay.host
+
+
+class ProsodyPair:
+    """Two that find each other by DNS, each with an /etc/resolv.conf of its own; which needs root."""
+
+    def __init__(self, users, archive, storage):
+        where = next(name_servers)
+        names, authority = Names(at=(where, 53)), Authority(scratch() / f"ca{free_port()}")
+        ports, self.ends = [free_port(), free_port()], []
+        for host, port in zip(PAIR, ports):
+            names.relay(host, port)
+        for host, port in zip(PAIR, ports):
+            self.ends.append(Prosody(users, archive, storage, host, authority, BETWEEN.format(port=port), where))
+
+    def stop(self):
+        for end in self.ends:
+            end.stop()
+
+
 class Foreign:
     """What starting a peer has in common."""
 
-    def __init__(self, users, archive, storage):
+    def __init__(self, users, archive, storage, host=HOST, authority=None, between="", name_server=None):
         self.folder = tempfile.mkdtemp(prefix="s-", dir=scratch())
-        self.host, self.port = HOST, free_port()
-        self.crt, self.key = Authority(self.folder + "/ca").issue(HOST)
+        self.host, self.port, self.between, self.name_server = host, free_port(), between, name_server
+        self.trust = f', cafile = "{authority.crt}", capath = "/nowhere"' if between else ""
+        self.crt, self.key = (authority or Authority(self.folder + "/ca")).issue(host)
         self.process = self.start(users, archive, storage)
         self.pid = self.process.pid
         eventually(self.listening, 60, f"{self.label}'s port")
@@ -128,7 +185,7 @@ class Prosody(Foreign):
     label = "Prosody"
 
     def start(self, users, archive, storage):
-        folder = f"{self.folder}/data/{HOST.replace('.', '%2e')}/accounts"
+        folder = f"{self.folder}/data/{self.host.replace('.', '%2e')}/accounts"
         os.makedirs(folder)
         for i in range(1, users + 1):       # its own format, without prosodyctl's start for each
             salt = f"salt-of-{i}"
@@ -140,10 +197,21 @@ class Prosody(Foreign):
                         f'["server_key"] = "{server}"; }};\n')
         path = self.folder + "/prosody.cfg.lua"
         with open(path, "w", encoding="ascii") as f:
-            f.write(PROSODY.format(folder=self.folder, port=self.port, crt=self.crt, key=self.key, host=HOST,
-                                   archive=', "mam"' if archive else "", storage="sql" if storage == "sql" else "internal"))
-        return background(["prosody", "--config", path, "-F"], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+            f.write(PROSODY.format(folder=self.folder, port=self.port, crt=self.crt, key=self.key, host=self.host,
+                                   modules=(', "mam"' if archive else "") + (', "s2s"' if self.between else ""),
+                                   disabled='"s2s_auth_dialback", ' if self.between else '"s2s", ', between=self.between,
+                                   trust=self.trust, storage="sql" if storage == "sql" else "internal"))
+        return background([*self.names(), "prosody", "--config", path, "-F"], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
                           env=os.environ | {"HOME": self.folder})
+
+    def names(self):
+        """What it is started by so that it asks our name server."""
+        if not self.between:
+            return []
+        with open(self.folder + "/resolv.conf", "w", encoding="ascii") as f:
+            f.write(f"nameserver {self.name_server}\n")
+        real = os.path.realpath("/etc/resolv.conf")
+        return ["unshare", "--mount", "sh", "-c", f"mount --bind {self.folder}/resolv.conf '{real}' && exec \"$@\"", "sh"]
 
     def accounts(self, users):
         pass
@@ -203,6 +271,10 @@ VARIANTS = {
 }
 
 
+# What plays the scene between two servers.
+PAIRS = {Lazod: LazodPair, Prosody: ProsodyPair}
+
+
 def missing(name):
     """What is not installed for it, or None."""
     kind = VARIANTS[name][0]
@@ -216,6 +288,12 @@ def missing(name):
     if name == "ejabberd-sqlite" and not glob.glob("/usr/lib/erlang/lib/p1_sqlite3-*"):
         return "erlang-p1-sqlite3"
     return None
+
+
+def start_pair(name, users):
+    """Two of them, with users each, as .ends; None: this one does not play that scene."""
+    kind, archive, storage, _ = VARIANTS[name]
+    return PAIRS[kind](users, archive, storage) if kind in PAIRS else None
 
 
 def start(name, users):

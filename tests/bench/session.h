@@ -22,8 +22,15 @@ struct bytes {
 	size_t len, room;
 };
 
+/* A server. */
+struct site {
+	const char *host;
+	int port;
+};
+
 struct session {
 	enum session_state state;
+	const struct site *site;
 	int number; /* the scene's */
 	int fd;
 	SSL *ssl;
@@ -54,8 +61,9 @@ struct scene_hooks {
 };
 
 struct bench {
-	const char *address, *host, *password;
-	int port, epoll;
+	const char *address, *password;
+	struct site site, far; /* far.port 0: only one */
+	int epoll;
 	SSL_CTX *tls;
 	bool manage;          /* use stream management where it is offered */
 	unsigned long errors; /* stanzas of type error that came back */
@@ -66,7 +74,7 @@ extern struct bench bench;
 uint64_t now_ns(void);
 
 /* wire.c */
-struct session *session_open(const char *user, bool presence);
+struct session *session_open(const struct site *site, const char *user, bool presence);
 void session_send(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void session_restart(struct session *s); /* the stream begins anew on the same connection */
 void session_close(struct session *s);   /* says good-bye; the memory stays until session_free */

@@ -49,7 +49,7 @@ stream_ask(struct session *s)
 	uint32_t before = s->out_count++;
 	s->sent_at[s->out_count & (SENT_RING - 1)] = 0;
 	session_send(s, "<iq type='get' id='upto-%" PRIu32 "' to='%s'><ping xmlns='urn:xmpp:ping'/></iq>",
-		     before, bench.host);
+		     before, s->site->host);
 }
 
 static void
@@ -65,7 +65,7 @@ iq(struct session *s, const char *xml)
 		/* A ping of the server: lazod asks so whether what it sent has come. */
 		bool has_from = attribute(xml, "from", from, sizeof from);
 		s->out_count++;
-		session_send(s, "<iq type='result' id='%s' to='%s'/>", id, has_from ? from : bench.host);
+		session_send(s, "<iq type='result' id='%s' to='%s'/>", id, has_from ? from : s->site->host);
 	}
 }
 

@@ -72,14 +72,15 @@ drop(struct session *s, const char *why)
 }
 
 struct session *
-session_open(const char *user, bool presence)
+session_open(const struct site *site, const char *user, bool presence)
 {
 	struct session *s = xcalloc(1, sizeof *s);
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)bench.port) };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)site->port) };
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT, .data.ptr = s };
 	int on = 1;
 
 	inet_pton(AF_INET, bench.address, &to.sin_addr);
+	s->site = site;
 	snprintf(s->user, sizeof s->user, "%s", user);
 	s->presence = presence;
 	s->state = TLS_HANDSHAKE;
@@ -96,7 +97,7 @@ session_open(const char *user, bool presence)
 	}
 	s->ssl = SSL_new(bench.tls);
 	SSL_set_fd(s->ssl, s->fd);
-	SSL_set_tlsext_host_name(s->ssl, bench.host);
+	SSL_set_tlsext_host_name(s->ssl, site->host);
 	SSL_set_connect_state(s->ssl);
 	epoll_ctl(bench.epoll, EPOLL_CTL_ADD, s->fd, &event);
 	return s;

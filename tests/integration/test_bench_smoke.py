@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import sys
 
 from lazo_test import *
 
@@ -71,10 +72,23 @@ def test_offline_comes_whole():
     equal(flush["count"], store["count"])
 
 
+def test_between_two_servers():
+    sys.path.insert(0, str(SRC / "tests/bench"))
+    import servers
+    pair = servers.LazodPair(USERS, True, "")
+    near, far = pair.ends
+    line, = load("border", 200, 20, **{"port": near.port, "host": near.host, "pid": near.pid, "far-port": far.port, "far-host": far.host,
+                                       "far-pid": far.pid})
+    pair.stop()
+    sane(line, "border")
+    check(line["latency_ms"]["count"] == line["ack_ms"]["count"] == line["count"], line)
+
+
 def test_what_cannot_be_measured_fails():
     equal(load("chat", 10, 1, status=1, port=free_port()), [])
     equal(load("chat", 10, 1, status=1, users=10 ** 6, pid=2 ** 22 - 1), [])
     load("nothing", 10, status=64)
+    equal(load("border", 10, 1, status=1), [])
 
 
 main()

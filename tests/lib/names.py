@@ -15,13 +15,13 @@ def _wire(name):
 
 
 class Names:
-    def __init__(self, absent=()):
+    def __init__(self, absent=(), at=("127.0.0.1", 0)):
         self.absent = set(absent)
         self.records = {}
         self.asked = []
         self.silent = False
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind(at)
         self.port = self.socket.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 
