@@ -141,6 +141,7 @@ def _kill_children():
 
 class Authority:
     """A certificate authority of the test's own, and the certificates it signs."""
+    names = "DNS:{0},DNS:*.{0},otherName:1.3.6.1.5.5.7.8.5;UTF8:{1}"
 
     def __init__(self, folder, name="Test authority"):
         self.folder = pathlib.Path(folder)
@@ -162,7 +163,7 @@ class Authority:
         key, crt, csr, ext = (base.with_name(base.name + s) for s in (".key", ".crt", ".csr", ".ext"))
         dns = host.encode("idna").decode()
         ext.write_text("basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\n"
-                       f"subjectAltName=DNS:{dns},DNS:*.{dns},otherName:1.3.6.1.5.5.7.8.5;UTF8:{host}\n")
+                       f"subjectAltName={self.names.format(dns, host)}\n")
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={dns}",
                       "-keyout", key, "-out", csr)
         self._openssl("x509", "-req", "-in", csr, "-CA", self.crt, "-CAkey", self.key, "-days", days,

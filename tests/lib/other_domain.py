@@ -51,6 +51,7 @@ ca_file: "{ca}"
 s2s_cafile: "{ca}"
 s2s_use_starttls: required
 s2s_timeout: 20
+acme: {{ auto: false }}
 listen:
   - {{ port: {client}, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true, max_stanza_size: 262144, shaper: none, access: all }}
   - {{ port: {server}, ip: "127.0.0.1", module: ejabberd_s2s_in, max_stanza_size: 524288, shaper: none }}
@@ -115,7 +116,7 @@ class Other:
 
 
 class Prosody(Other):
-    label, binary, acknowledges = "prosody", "prosody", True
+    label, binary, acknowledges, names = "prosody", "prosody", True, Authority.names
 
     def configure(self):
         self.file = self.folder / "prosody.cfg.lua"
@@ -134,6 +135,7 @@ class Prosody(Other):
 class Ejabberd(Other):
     """By erl itself: ejabberdctl as root goes over to another user and is held to 1,024 files."""
     label, binary, acknowledges = "ejabberd", "erl", False
+    names = "DNS:{0}"    # 23.01 falls over an XMPP address in a certificate (RFC 6120 13.7.1.4)
 
     def configure(self):
         pem = self.folder / "both.pem"
@@ -252,6 +254,7 @@ def prepare(kind):
     (scratch() / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
     subprocess.run(["mount", "--bind", str(scratch() / "resolv.conf"), os.path.realpath("/etc/resolv.conf")], check=True)
     authority = Authority(scratch() / "ca")
+    authority.names = kind.names
     port, host = free_port(), f"{kind.label}.example"
     way_in = Line(port)
     names = [f"_xmpp-server._tcp.lazo.example. 60 IN SRV 1 5 {way_in.port} relay.lazo.example.", "relay.lazo.example. 60 IN A 127.0.0.1"]
@@ -357,7 +360,7 @@ def test_iq():
                             ("<query xmlns='http://jabber.org/protocol/disco#info'/>", bare(other.jid)), ("<ping xmlns='urn:xmpp:ping'/>", host),
                             ("<query xmlns='jabber:iq:last'/>", bare(other.jid))):
             one.result("get", payload, to)
-        equal(one.refused("get", "<query xmlns='jabber:iq:roster'/>", f"nadie@{host}")[1], "service-unavailable")
+        check(one.refused("get", "<query xmlns='jabber:iq:roster'/>", f"nadie@{host}")[1] in ("service-unavailable", "forbidden"), "nobody's")
     a.close()
     b.close()
 
