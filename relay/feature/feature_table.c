@@ -29,6 +29,7 @@ const struct feature *const feature_table[] = {
 	&feature_message,
 	&feature_ping,
 	&feature_presence,
+	&feature_presence_again,
 	&feature_private,
 	&feature_pubsub,
 	&feature_register,

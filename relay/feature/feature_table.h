@@ -27,6 +27,7 @@ extern const struct feature feature_mailbox;
 extern const struct feature feature_message;
 extern const struct feature feature_ping;
 extern const struct feature feature_presence;
+extern const struct feature feature_presence_again;
 extern const struct feature feature_private;
 extern const struct feature feature_pubsub;
 extern const struct feature feature_register;

@@ -491,54 +491,6 @@ on_iq(struct event *event, void *state)
 	return event_reject(event, STANZA_SERVICE_UNAVAILABLE, NULL);
 }
 
-/* ---- a relay that was away ---- */
-
-static bool
-is_of(const struct roster_item *item, const char *domain)
-{
-	const char *at = strchr(item->contact, '@');
-
-	return strcmp(at == NULL ? item->contact : at + 1, domain) == 0;
-}
-
-static void
-meet(struct session *session, void *arg)
-{
-	const char *domain = arg;
-	const struct account *account = session->account;
-	struct arena *arena = arena_new();
-	const struct roster_item *item;
-	const char *contact;
-	unsigned flags;
-
-	for (size_t i = 0; session->available && i < account_roster_count(account); i++) {
-		item = account_roster_at(account, i);
-		if (!is_of(item, domain) || account_blocks_text(account, item->contact))
-			continue;
-		contact = arena_strdup(arena, item->contact);
-		flags = item->flags;
-		if ((flags & ROSTER_FROM) != 0)
-			show_session(session, arena, contact);
-		if ((flags & ROSTER_TO) != 0)
-			show_contact_to(session, arena, contact);
-	}
-	arena_free(&arena);
-}
-
-/* Presence is not kept for a relay that is away: what its people and ours have missed of each other is said again. */
-static void
-on_peer_up(void *state, const char *domain, bool missed)
-{
-	if (missed)
-		router_each_session(state, meet, (void *)(uintptr_t)domain);
-}
-
-static void *
-init(struct router *router)
-{
-	return router;
-}
-
 static const struct hook hooks[] = {
 	{ POINT_SEND, ORDER_DELIVER, on_send },     { POINT_PRESENCE, ORDER_DELIVER, on_presence },
 	{ POINT_IQ, ORDER_GUARD, on_iq },           { POINT_UNAVAILABLE, ORDER_DELIVER, on_unavailable },
@@ -549,6 +501,4 @@ const struct feature feature_presence = {
 	.name = "presence",
 	.spec = "RFC 6121 4",
 	.hooks = hooks,
-	.init = init,
-	.peer_up = on_peer_up,
 };

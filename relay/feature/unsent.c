@@ -24,8 +24,8 @@
 #include "relay/feature/ask.h"
 #include "relay/feature/feature_table.h"
 #include "relay/feature/presence.h"
+#include "relay/feature/unsent-private.h"
 #include "relay/log.h"
-#include "relay/net/loop.h"
 #include "relay/route/account.h"
 #include "relay/route/event.h"
 #include "relay/route/router.h"
@@ -34,124 +34,12 @@
 static_assert(UNSENT_FLAGS == (ROSTER_ASK_UNSENT | ROSTER_GRANT_UNSENT), "unsent.h tells them without the store's header");
 
 enum {
-	UNSENT_MOST = 10000,
 	START_MS = 1000,
 	ROUND_MOST = 200, /* contacts told before a ping */
-	PAUSE_FIRST = 15 * 1000,
 	PAUSE_MOST = 3600 * 1000,
 };
 
-/* One contact of one account. */
-struct one {
-	struct one *next;
-	char *node, *contact;
-	bool told;    /* its present state was given to the stream */
-	bool covered; /* and the open ping is behind it */
-};
-
-struct domain {
-	struct domain *next, **back;
-	struct unsent *unsent;
-	char *name;
-	struct one *ones;
-	struct one *at;  /* the one being told; NULL: none */
-	struct timer *timer;
-	unsigned room;   /* in this round */
-	uint64_t pause;
-	bool busy;       /* telling, or waiting for the ping's answer, or clearing */
-};
-
-struct unsent {
-	struct router *router;
-	struct timer *start;
-	struct domain *domains;
-	size_t count;
-	bool more; /* on the disk, not in memory */
-};
-
-/* ---- what is in memory ---- */
-
-static struct domain *
-find_domain(const struct unsent *unsent, const char *name)
-{
-	struct domain *domain = unsent->domains;
-
-	while (domain != NULL && strcmp(domain->name, name) != 0)
-		domain = domain->next;
-	return domain;
-}
-
 static void begin(void *arg);
-
-static struct domain *
-take_domain(struct unsent *unsent, const char *name)
-{
-	struct domain *domain = find_domain(unsent, name);
-
-	if (domain != NULL)
-		return domain;
-	domain = xcalloc(1, sizeof *domain);
-	domain->unsent = unsent;
-	domain->name = xstrdup(name);
-	domain->timer = timer_new(router_loop(unsent->router), begin, domain);
-	domain->pause = PAUSE_FIRST;
-	domain->next = unsent->domains;
-	domain->back = &unsent->domains;
-	if (domain->next != NULL)
-		domain->next->back = &domain->next;
-	unsent->domains = domain;
-	return domain;
-}
-
-static void
-drop_one(struct unsent *unsent, struct one **at)
-{
-	struct one *one = *at;
-
-	*at = one->next;
-	free(one->node);
-	free(one->contact);
-	free(one);
-	unsent->count--;
-}
-
-static void
-drop_domain(struct domain *domain)
-{
-	while (domain->ones != NULL)
-		drop_one(domain->unsent, &domain->ones);
-	*domain->back = domain->next;
-	if (domain->next != NULL)
-		domain->next->back = domain->back;
-	timer_free(&domain->timer);
-	free(domain->name);
-	free(domain);
-}
-
-/* NULL: too many, or an address that is none. */
-static struct one *
-take_one(struct unsent *unsent, const char *node, const char *contact, struct domain **domain_r)
-{
-	const char *name = strchr(contact, '@') == NULL ? contact : strchr(contact, '@') + 1;
-	struct domain *domain;
-	struct one *one;
-
-	if (unsent->count >= UNSENT_MOST) {
-		unsent->more = true;
-		return NULL;
-	}
-	*domain_r = domain = take_domain(unsent, name);
-	for (one = domain->ones; one != NULL; one = one->next)
-		if (strcmp(one->contact, contact) == 0 && strcmp(one->node, node) == 0)
-			return one;
-	one = xcalloc(1, sizeof *one);
-	one->node = xstrdup(node);
-	one->contact = xstrdup(contact);
-	one->next = domain->ones;
-	domain->ones = one;
-	unsent->count++;
-	return one;
-}
 
 /* ---- the proof ---- */
 
@@ -174,7 +62,7 @@ settled(struct domain *domain)
 	bool any = false;
 
 	domain->busy = false;
-	domain->pause = PAUSE_FIRST;
+	domain->pause = UNSENT_PAUSE_FIRST;
 	timer_clear(domain->timer);
 	for (const struct one *one = domain->ones; one != NULL; one = one->next)
 		any = any || one->told;
@@ -183,7 +71,7 @@ settled(struct domain *domain)
 	else if (domain->ones != NULL)
 		begin(domain);
 	else
-		drop_domain(domain);
+		unsent_drop_domain(domain);
 	if (unsent->more && unsent->count < UNSENT_MOST / 2)
 		load(unsent);
 }
@@ -219,7 +107,7 @@ clear_one(void *arg, struct account *account, bool failed)
 	if (failed) /* as if not proven: the disk still says so */
 		(*at)->covered = (*at)->told = false;
 	else
-		drop_one(unsent, at);
+		unsent_drop(unsent, at);
 	clear_next(clearing);
 }
 
@@ -351,7 +239,7 @@ begin(void *arg)
 static void
 on_peer_up(void *state, const char *name, bool missed)
 {
-	struct domain *domain = find_domain(state, name);
+	struct domain *domain = unsent_find(state, name);
 
 	if (domain == NULL)
 		return;
@@ -374,7 +262,7 @@ note_now(struct event *event, void *arg)
 	const struct note *note = arg;
 	struct unsent *unsent = router_state(event->router, &feature_unsent);
 	struct domain *domain;
-	struct one *one = take_one(unsent, note->account->node, note->contact, &domain);
+	struct one *one = unsent_take(unsent, note->account->node, note->contact, &domain);
 
 	if (one == NULL)
 		return;
@@ -420,9 +308,9 @@ loaded(void *arg, bool failed, const struct contact_row *rows, size_t count)
 	if (unsent->more)
 		log_warn(NULL, "subscriptions of more than %d contacts elsewhere wait to be sent", UNSENT_MOST);
 	for (size_t i = 0; i < count; i++)
-		(void)take_one(unsent, rows[i].node, rows[i].contact, &domain);
+		(void)unsent_take(unsent, rows[i].node, rows[i].contact, &domain);
 	for (domain = unsent->domains; domain != NULL; domain = domain->next)
-		if (!domain->busy && domain->pause == PAUSE_FIRST)
+		if (!domain->busy && domain->pause == UNSENT_PAUSE_FIRST)
 			timer_set(domain->timer, 0);
 }
 
@@ -445,6 +333,7 @@ init(struct router *router)
 	struct unsent *unsent = xcalloc(1, sizeof *unsent);
 
 	unsent->router = router;
+	unsent->begin = begin;
 	unsent->start = timer_new(router_loop(router), start, unsent);
 	timer_set(unsent->start, START_MS);
 	return unsent;
@@ -456,7 +345,7 @@ unsent_free(void *state)
 	struct unsent *unsent = state;
 
 	while (unsent->domains != NULL)
-		drop_domain(unsent->domains);
+		unsent_drop_domain(unsent->domains);
 	timer_free(&unsent->start);
 	free(unsent);
 }
