@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include "relay/net/loop.h"
 
-enum { UNSENT_MOST = 10000, UNSENT_PAUSE_FIRST = 15 * 1000 /* ms */ };
+enum { UNSENT_MOST = 10000, UNSENT_PAUSE_FIRST = 5 * 1000 /* ms */ };
 
 struct router;
 

@@ -3,7 +3,7 @@
  *
  * On disk: two bits in the roster's row, written with the change itself. In memory: those contacts, by domain. A domain's contacts are
  * told their present state, and behind that the relay is pinged (XEP-0199): stanzas are handled in order, so its answer, whatever it
- * says, is the proof that it has them; then the bits go. Without answer: again after 15 s, doubling to an hour, and at once when a
+ * says, is the proof that it has them; then the bits go. Without answer: again after 5 s, doubling to an hour, and at once when a
  * stream with that domain begins.
  * Promises: what was decided reaches the other relay however long it is away, and across restarts; at most one ping a domain is open.
  * Never: says a state that is no longer true. DIAGNOSTICS: more than UNSENT_MOST at once wait on the disk until others are through.

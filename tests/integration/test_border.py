@@ -292,6 +292,7 @@ def test_questions_do_not_wait():
         reply = a.iq("get", payload, to, timeout=35)
         equal((reply.get("type"), error_of(reply)[1]), ("error", "remote-server-timeout"), to)
     two.start()
+    eventually(lambda: a.iq("get", "<ping xmlns='urn:xmpp:ping'/>", two.host, timeout=35).get("type") == "result", 60, "they are back")
     a.close()
 
 
