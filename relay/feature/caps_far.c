@@ -163,6 +163,22 @@ caps_far_each(struct router *router, const char *node,
 		fn(ear->contact, ear->full, ear->entry->set, arg);
 }
 
+size_t
+caps_far_count(struct router *router, const char *node)
+{
+	const struct hearer *hearer = find_hearer(far_of(router), node);
+
+	return hearer == NULL ? 0 : hearer->count;
+}
+
+bool
+caps_far_wants(struct router *router, const char *node, const char *full, const char *pubsub_node)
+{
+	const struct ear *ear = find_ear(far_of(router), node, full);
+
+	return ear != NULL && caps_set_has(ear->entry->set, pubsub_node);
+}
+
 void
 caps_far_learned(struct router *router, const struct caps_entry *entry)
 {

@@ -42,8 +42,9 @@ enum {
 /* When a contact's items were fetched. */
 struct known {
 	char *contact;
-	int64_t tried; /* ms, monotonic; 0: never, or in vain */
+	int64_t tried; /* ms, monotonic; 0: never, in vain, or out of date */
 	bool busy;
+	bool again; /* something changed meanwhile */
 };
 
 struct keys {
@@ -105,6 +106,8 @@ take_known(struct keys *keys, const char *contact)
 	return known;
 }
 
+static void begin(struct router *router, struct known *known, const char *own);
+
 static void
 end_fetch(struct router *router, struct fetch *fetch, bool done)
 {
@@ -112,6 +115,8 @@ end_fetch(struct router *router, struct fetch *fetch, bool done)
 
 	known->busy = false;
 	known->tried = done ? now_mono() : 0;
+	if (known->again && done)
+		begin(router, known, fetch->own);
 	free(fetch->contact);
 	free(fetch->own);
 	free(fetch);
@@ -249,18 +254,30 @@ on_list(struct router *router, struct event *answer, void *arg)
 }
 
 static void
+begin(struct router *router, struct known *known, const char *own)
+{
+	struct fetch *fetch = xcalloc(1, sizeof *fetch);
+
+	known->busy = true;
+	known->again = false;
+	fetch->contact = xstrdup(known->contact);
+	fetch->own = xstrdup(own);
+	ask_items(router, fetch, NS_OMEMO_DEVICES, on_list);
+}
+
+static void
 fetch_for(struct keys *keys, const struct account *account, const char *contact, int64_t pause)
 {
 	struct known *known = take_known(keys, contact);
-	struct fetch *fetch;
 
-	if (known == NULL || known->busy || (known->tried != 0 && now_mono() - known->tried < pause))
+	if (known == NULL)
 		return;
-	known->busy = true;
-	fetch = xcalloc(1, sizeof *fetch);
-	fetch->contact = xstrdup(contact);
-	fetch->own = xstrdup(account->jid);
-	ask_items(keys->router, fetch, NS_OMEMO_DEVICES, on_list);
+	if (known->busy)
+		known->again = known->again || pause < DAY_MS;
+	else if (known->tried == 0 || now_mono() - known->tried >= pause)
+		begin(keys->router, known, account->jid);
+	else if (pause < DAY_MS)
+		known->tried = 0; /* with the next sign of them */
 }
 
 /* ---- when ---- */
@@ -313,7 +330,7 @@ on_roster_changed(void *state, struct account *account, const char *contact, uns
 	if (at == NULL || router_is_local(keys->router, at + 1) || ((before ^ after) & ROSTER_TO) == 0)
 		return;
 	if ((after & ROSTER_TO) != 0) {
-		fetch_for(keys, account, contact, SOON_MS);
+		fetch_for(keys, account, contact, 0);
 		return;
 	}
 	txn = txn_new(router_store(keys->router));

@@ -83,7 +83,7 @@ void pubsub_notify(struct event *event, struct account *account, const char *nod
 
 /* The same to clients of contacts at other relays (pubsub_far.c). */
 void pubsub_notify_far(struct event *event, struct account *account, const char *node, const struct pubsub_config *config,
-    struct xml *message);
+    const struct xml *change);
 /* The message around a change (NULL: to be filled in); its `to` is set for each recipient. */
 struct xml *pubsub_message(struct arena *arena, const char *from, const struct xml *change);
 

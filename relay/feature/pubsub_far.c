@@ -41,29 +41,58 @@ may_hear(const struct account *account, const struct pubsub_config *config, cons
 struct telling {
 	struct event *event;
 	const struct account *account;
-	const char *name;
 	const struct pubsub_config *config;
+	const char **row; /* full JIDs of those who may hear of it */
+	size_t count, room;
+};
+
+struct told {
+	const char *node, *name, *const *row;
+	size_t count;
 	struct xml *message;
 };
 
 static void
-tell(const char *contact, const char *full, const struct caps_set *set, void *arg)
+consider_ear(const char *contact, const char *full, const struct caps_set *set, void *arg)
 {
-	const struct telling *telling = arg;
+	struct telling *telling = arg;
 
-	if (!caps_set_has(set, telling->name) || !may_hear(telling->account, telling->config, contact))
-		return;
-	xml_set(telling->event->arena, telling->message, "to", full);
-	router_send_with(telling->event, telling->message);
+	(void)set;
+	if (telling->count < telling->room && may_hear(telling->account, telling->config, contact))
+		telling->row[telling->count++] = arena_strdup(telling->event->arena, full);
+}
+
+/* After the commit: whoever's interests become known later gets the item as the last one. */
+static void
+tell_now(struct event *event, void *arg)
+{
+	const struct told *told = arg;
+
+	for (size_t i = 0; i < told->count; i++) {
+		if (!caps_far_wants(event->router, told->node, told->row[i], told->name))
+			continue;
+		xml_set(event->arena, told->message, "to", told->row[i]);
+		router_send(event->router, told->message);
+	}
 }
 
 void
 pubsub_notify_far(struct event *event, struct account *account, const char *name, const struct pubsub_config *config,
-		  struct xml *message)
+		  const struct xml *change)
 {
-	struct telling telling = { event, account, name, config, message };
+	struct telling telling = { .event = event, .account = account, .config = config };
+	struct told *told;
 
-	caps_far_each(event->router, account->node, tell, &telling);
+	telling.room = caps_far_count(event->router, account->node);
+	if (telling.room == 0)
+		return;
+	telling.row = arena_alloc(event->arena, telling.room * sizeof *telling.row);
+	caps_far_each(event->router, account->node, consider_ear, &telling);
+	told = arena_alloc(event->arena, sizeof *told);
+	*told = (struct told){ .node = arena_strdup(event->arena, account->node), .name = arena_strdup(event->arena, name),
+			       .row = telling.row, .count = telling.count,
+			       .message = pubsub_message(event->arena, account->jid, change) };
+	event_after(event, tell_now, told);
 }
 
 /* ---- last items, of one account for one client ---- */

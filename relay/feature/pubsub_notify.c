@@ -108,7 +108,7 @@ pubsub_notify(struct event *event, struct account *account, const char *name,
 		if (contact != NULL && !are_apart(account, contact))
 			send_to_interested(event, contact, name, message);
 	}
-	pubsub_notify_far(event, account, name, config, message);
+	pubsub_notify_far(event, account, name, config, change);
 }
 
 /* Greetings: of one session by one account. */
