@@ -4,8 +4,8 @@
  *
  * Only a chat or normal message with a body, of a local session, is answered, and only to that session: what
  * is said here is neither archived nor copied nor kept, and the answer is a message that nothing answers.
- * Said is what waits for the account, and what of the account waits for contacts who show it their presence:
- * of others it would tell whether they are there (attack R8). DIAGNOSTICS: more than WORDS_BURST questions at
+ * Said is what waits for the account, what of the account waits for contacts who show it their presence - of
+ * others it would tell whether they are there (attack R8) - and what of it is held for other relays, and why. DIAGNOSTICS: more than WORDS_BURST questions at
  * once, or more than one in WORDS_EACH ms in the long run: resource-constraint.
  */
 #include "config.h"
@@ -38,6 +38,7 @@ enum {
 
 struct question {
 	struct event *event;
+	const char *body; /* what is said of this relay */
 	const struct words_text *text;
 };
 
@@ -113,7 +114,41 @@ add_sent(struct buf *out, const struct words_text *text, const char *host, const
 	if (lines == 0)
 		buf_printf(out, "%s\n", text->none_sent);
 }
+
+static void
+add_away(struct buf *out, const struct words_text *text, const struct waiting_row *rows, size_t count)
+{
+	char oldest[WHEN_LEN], next[WHEN_LEN];
+
+	buf_printf(out, "%s\n", count > 0 ? text->away : text->none_away);
+	for (size_t i = 0; i < count && i < LINES_MOST; i++) {
+		buf_printf(out, text->away_to, rows[i].node, (long long)rows[i].count, when(oldest, rows[i].oldest));
+		if (rows[i].reason != NULL && rows[i].next != 0)
+			buf_printf(out, text->away_next, rows[i].reason, when(next, rows[i].next));
+		buf_adds(out, "\n");
+	}
+	if (count > LINES_MOST)
+		buf_printf(out, "%s\n", text->sent_more);
+}
 #pragma GCC diagnostic pop
+
+static void
+counted_away(void *arg, bool failed, const struct waiting_row *rows, size_t count)
+{
+	struct question *question = arg;
+	struct buf body = { 0 };
+
+	if (failed) {
+		say(question, question->text->failed);
+	} else {
+		buf_adds(&body, question->body);
+		add_away(&body, question->text, rows, count);
+		buf_adds(&body, question->text->untold);
+		say(question, body.data);
+	}
+	buf_free(&body);
+	event_finish(question->event, HANDLED);
+}
 
 static void
 counted(void *arg, bool failed, const struct waiting_row *rows, size_t count)
@@ -124,14 +159,14 @@ counted(void *arg, bool failed, const struct waiting_row *rows, size_t count)
 
 	if (failed || count == 0) {
 		say(question, question->text->failed);
-	} else {
-		add_held(&body, question->text, &rows[0]);
-		add_sent(&body, question->text, router_domain(event->router), rows + 1, count - 1);
-		buf_adds(&body, question->text->untold);
-		say(question, body.data);
+		event_finish(event, HANDLED);
+		return;
 	}
+	add_held(&body, question->text, &rows[0]);
+	add_sent(&body, question->text, router_domain(event->router), rows + 1, count - 1);
+	question->body = arena_strdup(event->arena, body.data);
 	buf_free(&body);
-	event_finish(event, HANDLED);
+	read_waiting_elsewhere(router_store(event->router), event->sender->jid, LINES_MOST + 1, counted_away, question);
 }
 
 /* Local contacts who show the account their presence. */

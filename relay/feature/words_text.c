@@ -16,6 +16,9 @@ const struct words_text words_texts[] = {
 	  .none_held = "Held for you: nothing.", .sent = "From you, not yet confirmed by a device of theirs:",
 	  .sent_to = "  %s: %lld (the oldest from %s)", .sent_more = "  ... and others",
 	  .none_sent = "From you to contacts at this relay: nothing waits.",
+	  .away = "From you, held for other relays until they can be reached:",
+	  .away_to = "  %s: %lld (the oldest from %s)", .away_next = "; last try: %s; next: %s",
+	  .none_away = "From you to other relays: nothing waits.",
 	  .untold = "I cannot tell whether somebody has read a message, nor what happens at other domains or "
 		    "with people who do not "
 		    "show you their presence.",
@@ -30,6 +33,9 @@ const struct words_text words_texts[] = {
 	  .sent = "De usted, sin confirmar por ningún dispositivo del destinatario:",
 	  .sent_to = "  %s: %lld (el más antiguo, del %s)", .sent_more = "  ... y otros",
 	  .none_sent = "De usted para contactos de este relé: nada en espera.",
+	  .away = "De usted, guardado para otros relés hasta que se les pueda alcanzar:",
+	  .away_to = "  %s: %lld (el más antiguo, del %s)", .away_next = "; último intento: %s; el próximo: %s",
+	  .none_away = "De usted para otros relés: nada en espera.",
 	  .untold = "No puedo decir si alguien ha leído un mensaje, ni qué ocurre en otros dominios o con "
 		    "quienes no le muestran su "
 		    "presencia.",
@@ -44,6 +50,9 @@ const struct words_text words_texts[] = {
 	  .sent = "De você, sem confirmação de nenhum dispositivo do destinatário:",
 	  .sent_to = "  %s: %lld (a mais antiga, de %s)", .sent_more = "  ... e outros",
 	  .none_sent = "De você para contatos deste relé: nada em espera.",
+	  .away = "De você, guardado para outros relés até que possam ser alcançados:",
+	  .away_to = "  %s: %lld (a mais antiga, de %s)", .away_next = "; última tentativa: %s; a próxima: %s",
+	  .none_away = "De você para outros relés: nada em espera.",
 	  .untold = "Não posso dizer se alguém leu uma mensagem, nem o que acontece em outros domínios ou "
 		    "com quem não mostra a "
 		    "presença a você.",
@@ -58,6 +67,9 @@ const struct words_text words_texts[] = {
 	  .sent = "De vous, non confirmés par un appareil du destinataire :",
 	  .sent_to = "  %s : %lld (le plus ancien, du %s)", .sent_more = "  ... et d’autres",
 	  .none_sent = "De vous vers des contacts de ce relais : rien en attente.",
+	  .away = "De vous, gardé pour d’autres relais jusqu’à ce qu’ils soient joignables :",
+	  .away_to = "  %s : %lld (le plus ancien, du %s)", .away_next = " ; dernier essai : %s ; le prochain : %s",
+	  .none_away = "De vous vers d’autres relais : rien en attente.",
 	  .untold = "Je ne peux pas dire si quelqu’un a lu un message, ni ce qui se passe dans d’autres "
 		    "domaines ou chez les personnes "
 		    "qui ne vous montrent pas leur présence.",

@@ -20,6 +20,10 @@ struct words_text {
 	const char *sent_to; /* address, count, time of the oldest */
 	const char *sent_more;
 	const char *none_sent;
+	const char *away;      /* heading: for other relays */
+	const char *away_to;   /* address, count, time of the oldest */
+	const char *away_next; /* reason, time of the next try; behind it */
+	const char *none_away;
 	const char *untold; /* what it cannot answer */
 	const char *help;
 	const char *failed;

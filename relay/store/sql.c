@@ -311,6 +311,12 @@ static const char *const texts[SQL_COUNT] = {
 	    " ORDER BY p.id LIMIT ?3",
 	[SQL_READ_WAITING_FOR] = "SELECT count(*), coalesce(min(m.time), 0) FROM pending p JOIN msg m ON m.id = p.id"
 				 " WHERE p.account = (SELECT id FROM account WHERE node = ?1)",
+	[SQL_READ_WAITING_ELSEWHERE] =
+	    "SELECT t.text, count(*), min(s.since), CASE WHEN s.next > 0 THEN s.reason ELSE p.reason END,"
+	    " max(s.next, coalesce(p.next, 0)) FROM (SELECT * FROM spool WHERE state = 0 ORDER BY id DESC LIMIT 20000) s"
+	    " JOIN msg m ON m.id = s.id JOIN jid t ON t.id = m.recipient JOIN jid d ON d.id = s.destination"
+	    " LEFT JOIN peer p ON p.domain = d.text WHERE m.sender = (SELECT id FROM jid WHERE text = ?1)"
+	    " GROUP BY m.recipient ORDER BY count(*) DESC LIMIT ?2",
 	[SQL_READ_WAITING_FROM] = "SELECT count(*), coalesce(min(m.time), 0) FROM pending p JOIN msg m ON m.id = p.id"
 				  " WHERE p.account = (SELECT id FROM account WHERE node = ?1)"
 				  " AND m.sender = (SELECT id FROM jid WHERE text = ?2) AND NOT EXISTS"

@@ -40,7 +40,34 @@ tell(struct question *q)
 	q->fn.waiting(q->arg, q->failed, q->rows.items, q->rows.count);
 }
 
+static enum db_result
+answer_elsewhere(struct db *db, struct question *q)
+{
+	struct stmt *stmt = db_ask(db, SQL_READ_WAITING_ELSEWHERE, v_text(q->name), v_int((int64_t)q->limit));
+	enum db_result result;
+
+	while ((result = db_next(db, stmt)) == DB_ROW) {
+		struct waiting_row *row = rows_add(&q->rows, sizeof *row);
+		row->node = keep_text(q, stmt, 0);
+		row->count = col_int(stmt, 1);
+		row->oldest = col_int(stmt, 2);
+		row->reason = keep_text(q, stmt, 3);
+		row->next = col_int(stmt, 4);
+	}
+	return result;
+}
+
 static const struct question_kind ask_waiting = { answer, tell };
+static const struct question_kind ask_elsewhere = { answer_elsewhere, tell };
+
+void
+read_waiting_elsewhere(struct store *store, const char *jid, size_t limit, read_waiting_fn *fn, void *arg)
+{
+	struct question *q = question_new(&ask_elsewhere, (union question_fn){ .waiting = fn }, arg, NULL, jid);
+
+	q->limit = limit;
+	question_ask(store, q);
+}
 
 void
 read_waiting(struct store *store, const char *node, const char *jid, const char *const *others, size_t count,

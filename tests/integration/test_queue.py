@@ -215,6 +215,26 @@ def test_where_it_is():
     b.close()
 
 
+def test_in_words():
+    fresh()
+    a = login(one, jid_a)
+    two.stop()
+    say(a, jid_b, "espera")
+    say(a, jid_b, "y espera")
+    a.barrier()
+
+    def asked():
+        a.send(f"<message to='{ONE}' type='chat' id='{new_id()}'><body>estado</body></message>")
+        return text_of(a.wait(lambda e: e.tag == CLIENT + "message" and e.get("from") == ONE), CLIENT + "body")
+    eventually(lambda: time.sleep(1) or "último intento: " in asked(), 4, "it was tried")
+    text = asked()
+    check("guardado para otros relés" in text and f"{jid_b}: 2 (el más antiguo, del " in text and "; el próximo: " in text, text)
+    two.start()
+    eventually(lambda: waiting(one) == 0, 30, "handed over")
+    check("De usted para otros relés: nada en espera." in asked(), "nothing any more")
+    a.close()
+
+
 def test_no_relay_there():
     a = login(one, jid_a)
     say(a, "luis@sin-relay.example", "hola", "n1")

@@ -78,11 +78,15 @@ languages(void **state)
 	(void)state;
 	for (const struct words_text *at = words_texts; at->tag != NULL; at++) {
 		const char *all[] = { at->held,      at->none_held, at->sent, at->sent_to, at->sent_more,
-				      at->none_sent, at->untold,    at->help, at->failed };
+				      at->none_sent, at->untold,    at->help, at->failed, at->away, at->away_to,
+				      at->away_next, at->none_away };
 		for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 			assert_true(all[i] != NULL && *all[i] != '\0' && utf8_valid(all[i], strlen(all[i])));
 		assert_string_equal(conversions(arena, at->held), "%lld %s ");
 		assert_string_equal(conversions(arena, at->sent_to), "%s %lld %s ");
+		assert_string_equal(conversions(arena, at->away_to), "%s %lld %s ");
+		assert_int_equal(at->away_next[0] == ';' || at->away_next[0] == ' ', 1);
+		assert_non_null(strstr(at->away_next, "%s"));
 		assert_null(strchr(at->untold, '%'));
 	}
 	arena_free(&arena);
