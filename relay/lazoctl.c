@@ -35,6 +35,8 @@ const struct ctl_verb ctl_verbs[] = {
 	{ "queue", "expire", "", "the clock is right: end what is over its time", 0, 0, ctl_queue_expire },
 	{ "peer", "list", "", "other relays", 0, 0, ctl_peer_list },
 	{ "peer", "show", "DOMAIN", "what is known of another relay", 1, 1, ctl_peer_show },
+	{ "peer", "key", "", "our courier certificate, for the operators of other relays", 0, 0, ctl_peer_key },
+	{ "peer", "trust", "[--replace] DOMAIN FILE", "believe that this is the courier certificate of that relay", 2, 2, ctl_peer_trust },
 	{ "status", NULL, "", "the relay at a glance", 0, 0, ctl_status },
 	{ "features", NULL, "", "what the relay implements", 0, 0, ctl_features },
 	{ "check", NULL, "", "what is wrong, and what to do", 0, 0, ctl_check },
@@ -58,7 +60,7 @@ struct options {
 	const char *file;
 	char **words; /* what is no option, in order */
 	int count;
-	bool json, help, version;
+	bool json, help, version, replace;
 };
 
 /* Options may stand anywhere; after -- there are none. False: an unknown one, or -c without a file. */
@@ -75,6 +77,8 @@ read_options(int argc, char **argv, struct options *options)
 			options->file = argv[++i];
 		else if (open && strcmp(argv[i], "--json") == 0)
 			options->json = true;
+		else if (open && strcmp(argv[i], "--replace") == 0)
+			options->replace = true;
 		else if (open && (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0))
 			options->help = true;
 		else if (open && strcmp(argv[i], "-V") == 0)
@@ -92,7 +96,7 @@ find_verb(const struct options *options, int *used_r)
 {
 	for (const struct ctl_verb *verb = ctl_verbs; verb->noun != NULL && options->count > 0; verb++) {
 		int rest;
-		if (strcmp(verb->noun, options->words[0]) != 0)
+		if (strcmp(verb->noun, options->words[0]) != 0 || (options->replace && verb->fn != ctl_peer_trust))
 			continue;
 		*used_r = verb->verb != NULL ? 2 : 1;
 		if (verb->verb != NULL && (options->count < 2 || strcmp(verb->verb, options->words[1]) != 0))
@@ -107,7 +111,7 @@ find_verb(const struct options *options, int *used_r)
 static int
 run(const struct ctl_verb *verb, const struct options *options, int used)
 {
-	struct ctl ctl = { .json = options->json };
+	struct ctl ctl = { .json = options->json, .replace = options->replace };
 	char *error = NULL;
 	int code;
 

@@ -30,6 +30,7 @@ struct ctl {
 	struct arena *arena; /* of the whole run */
 	struct store *store; /* ctl_store() */
 	bool json;
+	bool replace; /* peer trust */
 	bool deaf; /* a relay runs, and does not answer */
 };
 
@@ -70,8 +71,10 @@ int ctl_backup(struct ctl *ctl, char **args, int count);
 int ctl_check(struct ctl *ctl, char **args, int count);
 int ctl_features(struct ctl *ctl, char **args, int count);
 int ctl_invite(struct ctl *ctl, char **args, int count);
+int ctl_peer_key(struct ctl *ctl, char **args, int count);
 int ctl_peer_list(struct ctl *ctl, char **args, int count);
 int ctl_peer_show(struct ctl *ctl, char **args, int count);
+int ctl_peer_trust(struct ctl *ctl, char **args, int count);
 int ctl_queue_cancel(struct ctl *ctl, char **args, int count);
 int ctl_queue_expire(struct ctl *ctl, char **args, int count);
 int ctl_queue_retry(struct ctl *ctl, char **args, int count);

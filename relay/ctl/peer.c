@@ -1,5 +1,5 @@
 /*
- * ctl/peer.c -- other relays: list, show. See peers.h.
+ * ctl/peer.c -- other relays: list, show. See peers.h. Their courier keys: peer_key.c.
  */
 #include "config.h"
 
@@ -9,6 +9,7 @@
 #include "proto/arena.h"
 #include "proto/jid.h"
 #include "relay/conf.h"
+#include "relay/store/courier.h"
 #include "relay/store/spool_list.h"
 
 struct reading {
@@ -25,10 +26,10 @@ add_sums(void *arg, bool failed, const struct spool_sum *rows, size_t count)
 	for (size_t i = 0; i < count && !failed; i++) {
 		const struct spool_domain *about = &rows[i].about;
 		json_object_set_new(reading->peers, about->domain,
-		    json_pack("{s:s, s:s, s:b, s:o, s:I, s:I, s:I, s:s?, s:o, s:n}", "domain", about->domain, "state",
+		    json_pack("{s:s, s:s, s:b, s:o, s:I, s:I, s:I, s:s?, s:o, s:n, s:n, s:n}", "domain", about->domain, "state",
 			rows[i].waiting > 0 ? "waiting" : "idle", "known", about->known, "seen", ctl_time(about->seen), "waiting",
 			(json_int_t)rows[i].waiting, "bytes", (json_int_t)rows[i].bytes, "tries", (json_int_t)about->tries, "reason",
-			about->reason, "next", ctl_time(rows[i].waiting > 0 ? about->next : 0), "key"));
+			about->reason, "next", ctl_time(rows[i].waiting > 0 ? about->next : 0), "key", "offered", "pin"));
 	}
 }
 
@@ -39,10 +40,28 @@ find(json_t *peers, const char *domain)
 
 	if (peer != NULL)
 		return peer;
-	peer = json_pack("{s:s, s:s, s:b, s:n, s:i, s:i, s:i, s:n, s:n, s:n}", "domain", domain, "state", "idle", "known", 0, "seen",
-	    "waiting", 0, "bytes", 0, "tries", 0, "reason", "next", "key");
+	peer = json_pack("{s:s, s:s, s:b, s:n, s:i, s:i, s:i, s:n, s:n, s:n, s:n, s:n}", "domain", domain, "state", "idle", "known", 0, "seen",
+	    "waiting", 0, "bytes", 0, "tries", 0, "reason", "next", "key", "offered", "pin");
 	json_object_set_new(peers, domain, peer);
 	return peer;
+}
+
+static void
+add_keys(void *arg, bool failed, const struct courier_pin_row *rows, size_t count)
+{
+	struct reading *reading = arg;
+
+	reading->failed = reading->failed || failed;
+	for (size_t i = 0; i < count && !failed; i++) {
+		json_t *peer = find(reading->peers, rows[i].domain);
+
+		json_object_set_new(peer, "known", json_true());
+		json_object_set_new(peer, "key", ctl_courier_fingerprint(rows[i].pem));
+		json_object_set_new(peer, "offered", ctl_courier_fingerprint(rows[i].offered));
+		json_object_set_new(peer, "key_from", json_string(rows[i].how));
+		json_object_set_new(peer, "key_since", ctl_time(rows[i].time));
+		json_object_set_new(peer, "offered_since", ctl_time(rows[i].offered_time));
+	}
 }
 
 /* What the running relay knows better. */
@@ -66,7 +85,7 @@ add_conf(json_t *peers, const struct conf_peer *conf)
 
 	json_object_set_new(peer, "known", json_true());
 	if (conf->pin != NULL && conf->pin[0] != '\0')
-		json_object_set_new(peer, "key", json_string(conf->pin));
+		json_object_set_new(peer, "pin", json_string(conf->pin));
 	if (conf->address != NULL && conf->address[0] != '\0')
 		json_object_set_new(peer, "address", json_string(conf->address));
 }
@@ -79,6 +98,7 @@ ctl_peers_read(struct ctl *ctl, const char *domain)
 	size_t i;
 
 	read_spool_sums(ctl->store, domain, add_sums, &reading);
+	read_courier_pins(ctl->store, domain, add_keys, &reading);
 	if (reading.failed)
 		ctl_complain(0, "the database could not be read");
 	json_array_foreach(json_object_get(reply, "domains"), i, live)
@@ -98,7 +118,7 @@ ctl_peers_read(struct ctl *ctl, const char *domain)
 int
 ctl_peer_list(struct ctl *ctl, char **args, int count)
 {
-	static const char *const columns[] = { "domain", "state", "seen", "waiting", "bytes", "next", "key", NULL };
+	static const char *const columns[] = { "domain", "state", "seen", "waiting", "bytes", "next", "key", "offered", "pin", NULL };
 	json_t *peers, *peer;
 	const char *name;
 	int code;
@@ -110,7 +130,7 @@ ctl_peer_list(struct ctl *ctl, char **args, int count)
 	peers = ctl_peers_read(ctl, NULL);
 	json_object_foreach(peers, name, peer)
 	{
-		static const char *const more[] = { "known", "tries", "reason", "address" };
+		static const char *const more[] = { "known", "tries", "reason", "address", "key_from", "key_since", "offered_since" };
 		for (size_t i = 0; i < sizeof more / sizeof more[0]; i++)
 			json_object_del(peer, more[i]);
 		ctl_print(ctl, json_incref(peer), columns, false);
@@ -122,8 +142,9 @@ ctl_peer_list(struct ctl *ctl, char **args, int count)
 int
 ctl_peer_show(struct ctl *ctl, char **args, int count)
 {
-	static const char *const columns[] = { "domain", "state", "known", "seen", "waiting", "bytes", "tries", "reason", "next", "address", "key",
-		NULL };
+	static const char *const columns[] = { "domain", "state", "known", "seen", "waiting", "bytes", "tries", "reason", "next", "address", "pin",
+		"key", "key_from", "key_since", "offered", "offered_since", NULL };
+	static const char *const maybe[] = { "address", "key_from", "key_since", "offered_since" };
 	json_t *peers, *peer;
 	struct jid jid;
 	int code;
@@ -138,8 +159,9 @@ ctl_peer_show(struct ctl *ctl, char **args, int count)
 	json_decref(peers);
 	if (peer == NULL)
 		return ctl_complain(EX_NONE, "%s: nothing is known of it", jid.domain);
-	if (json_object_get(peer, "address") == NULL)
-		json_object_set_new(peer, "address", json_null());
+	for (size_t i = 0; i < sizeof maybe / sizeof maybe[0]; i++)
+		if (json_object_get(peer, maybe[i]) == NULL)
+			json_object_set_new(peer, maybe[i], json_null());
 	ctl_print(ctl, peer, columns, true);
 	return EX_OK;
 }

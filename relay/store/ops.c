@@ -290,6 +290,9 @@ static const struct op_row {
 	[OP_TOKEN_NEW] = { op_token_new, true },
 	[OP_TOKEN_USE] = { op_token_use, false },
 	[OP_TOKEN_DEL] = { op_token_del, false },
+	[OP_COURIER_KEY_NEW] = { op_courier_key_new, true },
+	[OP_COURIER_PIN] = { op_courier_pin, true },
+	[OP_COURIER_OFFERED] = { op_courier_offered, true },
 	[OP_IDS] = { op_ids, false },
 };
 

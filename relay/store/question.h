@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "relay/store/archive.h"
+#include "relay/store/courier.h"
 #include "relay/store/db.h"
 #include "relay/store/far.h"
 #include "relay/store/read.h"
@@ -39,6 +40,8 @@ union question_fn {
 	read_archive_ends_fn *archive_ends;
 	read_archive_over_fn *archive_over;
 	read_status_fn *status;
+	read_courier_keys_fn *courier_keys;
+	read_courier_pins_fn *courier_pins;
 	read_tokens_fn *tokens;
 	read_spool_fn *spool;
 	read_spool_domains_fn *spool_domains;

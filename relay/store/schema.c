@@ -191,7 +191,19 @@ static const char twelfth[] =
     "ALTER TABLE status ADD COLUMN held INTEGER NOT NULL DEFAULT 0;"
     "PRAGMA user_version = 12;";
 
-static const char *const steps[] = { first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh, twelfth };
+/* Couriers (courier.h). Our keys with their certificates, of which one is not retired. Of each other domain the certificate that we
+   believe, how it came, and another one that it showed later. The table of the first step was never written to. */
+static const char thirteenth[] =
+    "DROP TABLE pin;"
+    "CREATE TABLE courier_key (id INTEGER PRIMARY KEY, pem TEXT NOT NULL, made INTEGER NOT NULL,"
+    " retired INTEGER NOT NULL DEFAULT 0);"
+    "CREATE UNIQUE INDEX courier_key_current ON courier_key (retired) WHERE retired = 0;"
+    "CREATE TABLE courier_pin (domain TEXT PRIMARY KEY, pem TEXT NOT NULL, how TEXT NOT NULL, time INTEGER NOT NULL,"
+    " offered TEXT, offered_time INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+    "PRAGMA user_version = 13;";
+
+static const char *const steps[] = { first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh, twelfth,
+	thirteenth };
 
 int64_t
 schema_version(void)

@@ -60,7 +60,7 @@ void txn_list_finish(struct txn_list *list);
 /* Ids rise with time but for so much: a message that is older than the one before it by more sets meta "stepped". */
 #define CLOCK_SPARE_MS (3600 * INT64_C(1000))
 /* Takes a block of op.id message ids. Ours alone, behind the public kinds. */
-enum { OP_IDS = OP_TOKEN_DEL + 1 };
+enum { OP_IDS = OP_COURIER_OFFERED + 1 };
 bool op_grows(enum op_kind kind);
 enum db_result op_apply(struct db *db, struct txn_op *op);
 /* spool.c */
@@ -73,6 +73,10 @@ enum db_result op_spool_doubt(struct db *db, struct txn_op *own);
 enum db_result op_spool_retry(struct db *db, struct txn_op *own);
 enum db_result op_peer_tried(struct db *db, struct txn_op *own);
 enum db_result op_peer_seen(struct db *db, struct txn_op *own);
+/* courier.c */
+enum db_result op_courier_key_new(struct db *db, struct txn_op *own);
+enum db_result op_courier_pin(struct db *db, struct txn_op *own);
+enum db_result op_courier_offered(struct db *db, struct txn_op *own);
 /* token.c */
 enum db_result op_token_new(struct db *db, struct txn_op *own);
 enum db_result op_token_use(struct db *db, struct txn_op *own);

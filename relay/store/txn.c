@@ -126,6 +126,8 @@ txn_free(struct txn *txn)
 		next = op->next;
 		if (op->op.keys != NULL)
 			cleanse((void *)(uintptr_t)op->op.keys, sizeof *op->op.keys);
+		if (op->op.kind == OP_COURIER_KEY_NEW)
+			cleanse((void *)(uintptr_t)op->op.token, strlen(op->op.token));
 		free(op);
 	}
 	free(txn);

@@ -99,6 +99,11 @@ enum op_kind {
 	OP_TOKEN_USE, /* `token` of the client `item` was used at `time`, with count `most` (0: none): it becomes the current
 			 one, those before it end. Conflict: not there, expired, count not above the last */
 	OP_TOKEN_DEL, /* tokens of the client `item` end; NULL: of all */
+	/* store/courier.h; PEM texts */
+	OP_COURIER_KEY_NEW, /* `token`, private key and certificate, is ours from `time` on. Conflict: there is one */
+	OP_COURIER_PIN,     /* the certificate `token` of the domain `peer` is believed from `time` on; `config`: how it came (COURIER_HOW_*).
+			       max_items 1: in place of what was. Else conflict: one is there */
+	OP_COURIER_OFFERED, /* the domain `peer` showed another one, `token`, at `time`; NULL: the one believed. Nothing without a pin */
 };
 
 struct scram_keys { /* RFC 5802: never the password */
@@ -157,7 +162,7 @@ struct op {
 	int max_items;           /* OP_ITEM_SET: how many to keep; 0: all. OP_SPOOL_SETTLE */
 	const struct roster_row *roster;
 	const struct scram_keys *keys;
-	const char *token;  /* invite; token */
+	const char *token;  /* invite; token; courier: PEM */
 	const uint8_t *key; /* seen: 32 bytes */
 };
 

@@ -111,8 +111,8 @@ def test_peers():
     peers = {peer["domain"]: peer for peer in relay.ctl_json("peer", "list")}
     equal(sorted(peers), [FAR, LOST])
     far = peers[FAR]
-    equal(sorted(far), ["bytes", "domain", "key", "next", "seen", "state", "waiting"])
-    equal((far["state"], far["waiting"], far["seen"], far["key"]), ("waiting", 3, None, "sha256:" + "ab" * 32))
+    equal(sorted(far), ["bytes", "domain", "key", "next", "offered", "pin", "seen", "state", "waiting"])
+    equal((far["state"], far["waiting"], far["seen"], far["pin"], far["key"]), ("waiting", 3, None, "sha256:" + "ab" * 32, None))
     equal(far["bytes"], sum(line["size"] for line in held(FAR)))
     sql("INSERT INTO peer (domain, since, seen, tries, next, reason) VALUES ('otra.example', 1, 1700000000000, 3, 5, 'no route')")
     shown = relay.ctl_json("peer", "show", "otra.example")[0]
