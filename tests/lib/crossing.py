@@ -161,8 +161,8 @@ class Connection:
         self.over = True
         for end in self.ends:
             if how == "reset":
-                sock = end.get_extra_info("socket")
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                with contextlib.suppress(OSError):      # it may be over
+                    end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 end.transport.abort()
             else:
                 end.close()
