@@ -133,7 +133,8 @@ keep(struct app *app, const struct args *args)
 	if ((args->count > 1 && !args_number(args->at[1], &late)) || (args->count > 2 && !args_number(args->at[2], &first)))
 		return EX_USAGE;
 	if (late < 1 || late > OMEMO_KEEP_MOST || first < 1 || (args->count > 2 && first > late)) {
-		out_error("usage", NULL, _("Days are 1 to %d, and for first messages no more than for the others."), OMEMO_KEEP_MOST);
+		out_error("usage", arena_printf(app->arena, _("Usage: lazo %s %s"), args->verb->name, args->verb->usage),
+		    _("Days are 1 to %d, and for first messages no more than for the others."), OMEMO_KEEP_MOST);
 		return EX_USAGE;
 	}
 	if (args->count > 1) {

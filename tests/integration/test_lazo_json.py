@@ -23,6 +23,7 @@ TYPES = {
     "hex": lambda v: isinstance(v, str) and re.fullmatch("[0-9a-f]{64}", v),
     "list": lambda v: isinstance(v, list) and all(isinstance(e, str) for e in v),
     "list of objects": lambda v: isinstance(v, list) and all(isinstance(e, dict) for e in v),
+    "object": lambda v: isinstance(v, dict),
     "null": lambda v: v is None,
 }
 
@@ -235,6 +236,7 @@ def test_devices_and_keys():
     narrow.stop()
     [lost] = [d for d in valid("device list", ana.json("device")) if not d["own"]]
     valid("device remove", ana.json("device", "remove", str(lost["device"])))
+    valid("device keep", ana.json("device", "keep"))
 
 
 def test_doctor_and_help():
