@@ -31,6 +31,7 @@ struct inbound {
 	struct outflow_terms terms; /* managed: also of what comes in */
 	unsigned keys; /* dialback keys that came to nothing */
 	enum inbound_state state;
+	bool proven; /* by certificate */
 	bool bidi; /* XEP-0288: they take stanzas here */
 	struct log log;
 	char peer[ADDRESS_TEXT];

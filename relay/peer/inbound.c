@@ -40,6 +40,9 @@ inbound_ready(struct inbound *in, const char *by)
 {
 	in->state = INBOUND_READY;
 	in->intake = intake_new(in->peers, in->line, in->domain);
+	in->terms.courier = in->terms.courier && in->proven;
+	if (in->terms.courier)
+		intake_prove(in->intake);
 	line_proven(in->line, in->domain);
 	line_deadline(in->line, -1);
 	log_info(&in->log, "is here, by %s%s", by, in->bidi ? ", both ways" : "");
@@ -54,6 +57,8 @@ go_both_ways(struct inbound *in)
 	if (!in->bidi || in->out != NULL)
 		return;
 	in->out = outflow_new(in->peers, in->line, in->domain, &in->terms);
+	if (in->terms.courier)
+		intake_ask_key(in->intake, in->out);
 	peers_there(in->peers, in->domain);
 }
 

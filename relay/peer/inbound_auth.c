@@ -79,6 +79,8 @@ write_features(struct inbound *in, bool proven, bool dialback)
 		buf_adds(&out, "<dialback xmlns='" NS_DIALBACK_FEATURE "'><errors/></dialback>"); /* XEP-0220 2.4.2 */
 	if (ready)
 		buf_adds(&out, "<sm xmlns='" NS_SM "'/><custody xmlns='" NS_CUSTODY "'/>"); /* proto/spec/custody.md 9 */
+	if (ready && in->proven)
+		buf_adds(&out, "<courier xmlns='" NS_COURIER "'/>"); /* proto/spec/courier.md 4.1 */
 	write_limits(&out, ready || (dialback && !proven) ? LINE_BYTES : LINE_BYTES_BEFORE,
 	    ready ? LINE_IDLE : WAIT_READY / 1000);
 	buf_adds(&out, "</stream:features>");
@@ -177,6 +179,7 @@ take_external(struct inbound *in, struct arena *arena, const struct xml *auth)
 	} else {
 		line_writes(in->line, "<success xmlns='" NS_SASL "'/>");
 		line_restart(in->line, LINE_BYTES);
+		in->proven = true;
 		inbound_ready(in, "certificate");
 	}
 }
@@ -188,6 +191,7 @@ take_bidi(struct inbound *in, struct arena *arena, const struct xml *bidi)
 	in->bidi = true;
 	in->terms.max_bytes = opening_max_bytes(arena, bidi);
 	in->terms.custody = xml_find(bidi, "custody", NS_CUSTODY) != NULL;
+	in->terms.courier = xml_find(bidi, "courier", NS_COURIER) != NULL; /* counts when it is `proven` */
 }
 
 void

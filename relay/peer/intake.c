@@ -15,6 +15,7 @@
 #include "proto/ns.h"
 #include "proto/xml.h"
 #include "relay/peer/border.h"
+#include "relay/peer/courier.h"
 #include "relay/peer/peer-private.h"
 #include "relay/route/router.h"
 #include "relay/store/store.h"
@@ -29,7 +30,9 @@ struct intake {
 	uint32_t handled; /* XEP-0198's h */
 	size_t before;    /* stanzas from before it was enabled */
 	size_t asked;     /* places whose <a/> is owed */
+	struct courier_talk talk;
 	bool managed, due, leaving, for_room;
+	bool proven; /* both sides, by certificate */
 };
 
 /* ---- handled ---- */
@@ -126,6 +129,18 @@ intake_manage(struct intake *intake)
 }
 
 void
+intake_prove(struct intake *intake)
+{
+	intake->proven = true;
+}
+
+void
+intake_ask_key(struct intake *intake, struct outflow *out)
+{
+	courier_ask(intake->peers, intake->domain, out, &intake->talk);
+}
+
+void
 intake_take_r(struct intake *intake)
 {
 	switch (fifo_ask(intake->fifo)) {
@@ -197,7 +212,8 @@ intake_take(struct intake *intake, struct arena *arena, struct xml *stanza)
 	}
 	border_in(stanza);
 	slot = fifo_add(intake->fifo);
-	if (peers_pong(intake->peers, intake->domain, stanza)) {
+	if (peers_pong(intake->peers, intake->domain, stanza) ||
+	    (intake->proven && courier_take(intake->peers, intake->domain, &intake->talk, arena, stanza))) {
 		slot_done(&slot);
 		arena_free(&arena);
 		return;

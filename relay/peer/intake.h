@@ -15,6 +15,7 @@
 struct arena;
 struct intake;
 struct line;
+struct outflow;
 struct peers;
 struct xml;
 
@@ -24,6 +25,8 @@ void intake_free(struct intake **intake); /* NULL inside is allowed; what is und
 
 void intake_take(struct intake *intake, struct arena *arena, struct xml *stanza); /* takes the arena; may close the line */
 void intake_manage(struct intake *intake); /* both sides count from here on */
+void intake_prove(struct intake *intake);  /* both sides have proven themselves by certificate: courier.h goes on here */
+void intake_ask_key(struct intake *intake, struct outflow *out); /* once; out: of the same stream */
 void intake_take_r(struct intake *intake); /* <r/>: answered when all before it is handled */
 void intake_leave(struct intake *intake);  /* </stream:stream>: answers, then closes the line */
 void intake_say_last(struct intake *intake); /* the line is about to be closed: how far it came */

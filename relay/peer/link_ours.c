@@ -138,6 +138,10 @@ on_opened(void *arg, const struct outflow_terms *terms, bool bidi)
 		intake_manage(their_intake(link));
 	else if (bidi)
 		(void)their_intake(link);
+	if (bidi && known.courier) {
+		intake_prove(their_intake(link));
+		intake_ask_key(link->intake, link->own);
+	}
 	link_ready(link, link->own);
 	if (bidi)
 		queue_seen(router_queue(link->peers->router), link->domain);

@@ -106,14 +106,14 @@ send_key(struct opening *opening)
 }
 
 /* XEP-0288 section 2: behind TLS, before authentication. The other hears no features of ours: what it must know is in here (XEP-0478
- * section 2.3, proto/spec/custody.md 9). */
+ * section 2.3, proto/spec/custody.md 9, courier.md 4.1). */
 static void
 ask_both_ways(struct opening *opening)
 {
 	struct buf out = { .data = NULL };
 
 	buf_printf(&out, "<bidi xmlns='" NS_BIDI "'><limits xmlns='" NS_LIMITS "'><max-bytes>%d</max-bytes><idle-seconds>%d</idle-seconds>"
-	    "</limits><custody xmlns='" NS_CUSTODY "'/></bidi>", LINE_BYTES, LINE_IDLE);
+	    "</limits><custody xmlns='" NS_CUSTODY "'/><courier xmlns='" NS_COURIER "'/></bidi>", LINE_BYTES, LINE_IDLE);
 	line_write(opening->line, out.data, out.len);
 	buf_free(&out);
 	opening->bidi = true;
@@ -150,6 +150,8 @@ take_features(struct opening *opening, struct arena *arena, struct xml *features
 	}
 	opening->terms.max_bytes = opening_max_bytes(arena, features);
 	opening->terms.custody = xml_find(features, "custody", NS_CUSTODY) != NULL; /* proto/spec/custody.md 9 */
+	/* Behind EXTERNAL: ours is proven; courier.md 4.1. */
+	opening->terms.courier = opening->proven && xml_find(features, "courier", NS_COURIER) != NULL;
 	if (xml_find(features, "sm", NS_SM) == NULL) {
 		ready(opening);
 		return;

@@ -23,6 +23,7 @@ struct outflow_terms {
 	size_t max_bytes; /* of a stanza; 0: not told */
 	bool managed;     /* both sides count (XEP-0198) */
 	bool custody;     /* it knows custody ids (proto/spec/custody.md 9) */
+	bool courier;     /* it has a courier key (proto/spec/courier.md 4.1); both sides have proven themselves by certificate */
 	bool mute;        /* it has let pings go unanswered */
 };
 

@@ -33,6 +33,9 @@ const struct seal_pin *seal_key_pin(const struct seal_key *key);  /* borrowed */
 /* One PEM certificate; anything that is no courier's is refused: *error_r says why. */
 struct seal_pin *seal_pin_read(const char *pem, size_t len, const char **error_r);
 void seal_pin_write(const struct seal_pin *pin, struct buf *pem);
+/* The certificate alone, as it travels over a stream. */
+struct seal_pin *seal_pin_read_der(const void *der, size_t len, const char **error_r);
+void seal_pin_write_der(const struct seal_pin *pin, struct buf *der);
 void seal_pin_free(struct seal_pin **pin);
 void seal_pin_fingerprint(const struct seal_pin *pin, char out[static SEAL_FINGERPRINT_LEN + 1]);
 bool seal_pin_same(const struct seal_pin *a, const struct seal_pin *b);   /* the same public key */

@@ -235,6 +235,35 @@ seal_pin_read(const char *pem, size_t len, const char **error_r)
 	return pin;
 }
 
+struct seal_pin *
+seal_pin_read_der(const void *der, size_t len, const char **error_r)
+{
+	const unsigned char *at = der, *end = at + len;
+	X509 *certificate = len == 0 || len > PEM_MAX ? NULL : d2i_X509(NULL, &at, (long)len);
+
+	ERR_clear_error();
+	*error_r = certificate == NULL || at != end ? "it is no certificate" : why_no_courier(certificate);
+	if (*error_r != NULL) {
+		X509_free(certificate);
+		return NULL;
+	}
+	struct seal_pin *pin = xcalloc(1, sizeof *pin);
+
+	pin->certificate = certificate;
+	return pin;
+}
+
+void
+seal_pin_write_der(const struct seal_pin *pin, struct buf *der)
+{
+	unsigned char *bytes = NULL;
+	int len = i2d_X509(pin->certificate, &bytes);
+
+	assert(len > 0);
+	buf_add(der, bytes, (size_t)len);
+	OPENSSL_free(bytes);
+}
+
 void
 seal_pin_write(const struct seal_pin *pin, struct buf *pem)
 {
