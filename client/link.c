@@ -173,16 +173,22 @@ link_free(struct link **link)
 	free(dead);
 }
 
-/* Let the library write what is queued and read what came. Events and elements arrive in on_*(). */
+/* Let the library write what is queued and read what came, to the first element or the end: what OpenSSL holds decrypted no poll
+ * tells of. Events and elements arrive in on_*(). */
 static void
 pump(struct link *link)
 {
-	for (int i = 0; i < ROUNDS && !link->closed && !link->meter.over; i++)
-		xmpp_run_once(link->ctx, 0);
-	if (!link->closed && !link->meter.over && link_consumed(link, false) > link->mark + ELEMENT_MAX) {
-		link->meter.over = true;
-		cut(link, "one stanza of more than 1 MiB");
-	}
+	uint64_t before;
+
+	do {
+		before = link_consumed(link, false);
+		for (int i = 0; i < ROUNDS && !link->closed && !link->meter.over; i++)
+			xmpp_run_once(link->ctx, 0);
+		if (!link->closed && !link->meter.over && link_consumed(link, false) > link->mark + ELEMENT_MAX) {
+			link->meter.over = true;
+			cut(link, "one stanza of more than 1 MiB");
+		}
+	} while (link->first == NULL && !link->closed && !link->meter.over && link_consumed(link, false) != before);
 }
 
 /* Wait for the socket. False: the deadline passed, or a signal came (*signal_r). */
