@@ -27,8 +27,10 @@ op_courier_pin(struct db *db, struct txn_op *own)
 	const struct op *op = &own->op;
 
 	assert(op->peer != NULL && op->token != NULL && op->config != NULL);
-	return op_none_is_conflict(db, db_run(db, op->max_items == 1 ? SQL_COURIER_REPIN : SQL_COURIER_PIN, v_text(op->peer),
-	    v_text(op->token), v_text(op->config), v_int(op->time)));
+	if (op->max_items == 1)
+		return db_run(db, SQL_COURIER_REPIN, v_text(op->peer), v_text(op->token), v_text(op->config), v_int(op->time));
+	return op_none_is_conflict(db, db_run(db, SQL_COURIER_PIN, v_text(op->peer), v_text(op->token), v_text(op->config),
+	    v_int(op->time), v_text(COURIER_HOW_STREAM), v_int(COURIER_PINS_MOST)));
 }
 
 enum db_result

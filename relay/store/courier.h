@@ -15,6 +15,8 @@
 
 struct store;
 
+enum { COURIER_PINS_MOST = 10000 }; /* beyond, none is taken from a stream: strangers have many domains */
+
 /* How a pin came. */
 #define COURIER_HOW_STREAM "stream" /* the first that the domain showed on a stream proven by certificate */
 #define COURIER_HOW_FILE "file"     /* the operator said so */

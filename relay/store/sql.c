@@ -365,7 +365,8 @@ static const char *const texts[SQL_COUNT] = {
 			    " LEFT JOIN token t ON t.account = a.id AND t.client = ?2 WHERE a.node = ?1",
 
 	[SQL_COURIER_KEY_NEW] = "INSERT INTO courier_key (pem, made) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-	[SQL_COURIER_PIN] = "INSERT INTO courier_pin (domain, pem, how, time) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+	[SQL_COURIER_PIN] = "INSERT INTO courier_pin (domain, pem, how, time) SELECT ?1, ?2, ?3, ?4"
+			    " WHERE ?3 <> ?5 OR (SELECT count(*) FROM courier_pin) < ?6 ON CONFLICT DO NOTHING",
 	[SQL_COURIER_REPIN] = "INSERT OR REPLACE INTO courier_pin (domain, pem, how, time) VALUES (?1, ?2, ?3, ?4)",
 	[SQL_COURIER_OFFERED] = "UPDATE courier_pin SET offered = ?2, offered_time = ?3 WHERE domain = ?1",
 	[SQL_READ_COURIER_KEYS] = "SELECT pem, made, retired FROM courier_key ORDER BY retired = 0 DESC, id DESC",

@@ -102,7 +102,7 @@ enum op_kind {
 	/* store/courier.h; PEM texts */
 	OP_COURIER_KEY_NEW, /* `token`, private key and certificate, is ours from `time` on. Conflict: there is one */
 	OP_COURIER_PIN,     /* the certificate `token` of the domain `peer` is believed from `time` on; `config`: how it came (COURIER_HOW_*).
-			       max_items 1: in place of what was. Else conflict: one is there */
+			       max_items 1: in place of what was. Else conflict: one is there, or there are too many for one that came by a stream */
 	OP_COURIER_OFFERED, /* the domain `peer` showed another one, `token`, at `time`; NULL: the one believed. Nothing without a pin */
 };
 
