@@ -205,6 +205,7 @@ def test_last_activity_survives():
     a.barrier()
     a.close()
     b.presence(names[0], "unavailable")
+    b.send(f"<message to='{names[0]}'><body>behind it on the disk</body></message>")     # nobody's presence waits for the disk
     b.barrier()
     relay.kill()
     relay.start()

@@ -256,7 +256,7 @@ def test_of_who_leaves_no_row_is_left():
                          " + (SELECT count(*) FROM pending WHERE pending.id = msg.id)")
     before, others = owned(path, account)
     equal([t for t in before if not before[t]], [], "each of these tables has rows of the account; fill it above")
-    equal(others, {"meta", "jid", "seen", "invite", "report", "peer", "pin", "remote_item", "spool"}, "and these know no accounts by number")
+    equal(others, {"meta", "jid", "seen", "invite", "report", "peer", "courier_key", "courier_pin", "remote_item", "spool"}, "and these know no accounts by number")
     relay.start()
     relay.ctl("user", "del", name)
     eventually(lambda: not any(owned(path, account)[0].values()), 10, "all are empty")
