@@ -115,8 +115,6 @@ def test_what_a_contact_may_send_every_device_can_be_sent():
 
 
 def test_the_time_before_login():
-    if not LONG:
-        skip("waits for half a minute; only in the long run")
     stream = Stream(relay, direct=True)
     stream.open()
     start = time.monotonic()
