@@ -74,6 +74,7 @@ db_fail(struct db *db, int code)
 	if (db->error)
 		return;
 	db->code = code;
+	db->failed_at = db->depth;
 	db->error = xasprintf("%s/lazo.db: %s", db->folder, sqlite3_errmsg(db->handle));
 }
 
@@ -153,6 +154,17 @@ db_commit(struct db *db, char **error_r)
 	return kept;
 }
 
+/* What a constraint refused in the SAVEPOINT that is being undone is undone with it: nothing else was touched. */
+static void
+forget_refused(struct db *db)
+{
+	if (!db->error || (db->code & 0xff) != SQLITE_CONSTRAINT || db->failed_at <= db->depth)
+		return;
+	free(db->error);
+	db->error = NULL;
+	db->code = SQLITE_OK;
+}
+
 void
 db_rollback(struct db *db)
 {
@@ -164,6 +176,7 @@ db_rollback(struct db *db)
 	} else if (db->doomed > 0) {
 		db->doomed--;
 	} else {
+		forget_refused(db);
 		db_script(db, "ROLLBACK TO s; RELEASE s");
 	}
 }

@@ -33,7 +33,8 @@ void db_close(struct db **db); /* an open transaction is undone */
 
 bool db_begin(struct db *db); /* false: failed already; db_rollback() or db_commit() still follows */
 bool db_commit(struct db *db, char **error_r); /* inner: into the outer one. error_r may be NULL */
-void db_rollback(struct db *db);               /* of the innermost */
+/* Of the innermost. Of an inner one, a failure goes with it when a constraint refused a row in it. */
+void db_rollback(struct db *db);
 bool db_active(const struct db *db);           /* inside a transaction */
 const char *db_error(const struct db *db);     /* NULL: all well; borrowed until the next call */
 bool db_error_is_space(const struct db *db);   /* the failure was a full disk: freeing space helps */

@@ -121,6 +121,11 @@ take_offered(struct db *db, int64_t account, const char *jid, uint32_t id)
 	       TEXT(jid), INT(id));
 	db_run(db, "DELETE FROM bundle WHERE account = ? AND jid = ? AND device = ?", INT(account), TEXT(jid),
 	       INT(id));
+	/* and what the old one has under way, with its rows in skipped; the chains stay: what was read stays so */
+	db_run(db,
+	       "DELETE FROM vault WHERE chain IN"
+	       " (SELECT id FROM chain WHERE account = ? AND jid = ? AND device = ?)",
+	       INT(account), TEXT(jid), INT(id));
 }
 
 bool

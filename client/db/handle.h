@@ -19,6 +19,7 @@ struct db {
 	int writer;  /* fd of writer.lock */
 	char *error; /* NULL: all well */
 	int code;    /* SQLite's, of the first failure */
+	int failed_at; /* depth, when it came */
 	int depth;   /* transactions open, the outermost counted */
 	int doomed;  /* of them, how many were not really opened because of a failure */
 	int64_t unindexed; /* db_index_later(); 0: all rows are in the full text */

@@ -50,11 +50,12 @@ skipped_chain_put(struct db *db, int64_t chain, const struct skipped_chain *put,
 	       INT(put->next), INT(put->ends), INT(now / DAY));
 }
 
-void
+bool
 skipped_add(struct db *db, int64_t chain, uint32_t counter, const void *keys, size_t len, int64_t now)
 {
-	db_run(db, "INSERT INTO skipped(chain, counter, keys, day) VALUES(?,?,?,?)", INT(chain), INT(counter),
-	       BLOB(keys, len), INT(now / DAY));
+	db_run(db, "INSERT INTO skipped(chain, counter, keys, day) VALUES(?,?,?,?) ON CONFLICT DO NOTHING", INT(chain),
+	       INT(counter), BLOB(keys, len), INT(now / DAY));
+	return db_changes(db) > 0;
 }
 
 void

@@ -32,8 +32,9 @@ bool skipped_chain_get(struct db *db, int64_t chain, struct skipped_chain *chain
 /* Makes the row or changes it; `held` is not looked at. */
 void skipped_chain_put(struct db *db, int64_t chain, const struct skipped_chain *put, int64_t now);
 
-/* SKIPPED_SEED or SKIPPED_KEYS bytes. The row in vault is there already, and is told by the second how many came. */
-void skipped_add(struct db *db, int64_t chain, uint32_t counter, const void *keys, size_t len, int64_t now);
+/* SKIPPED_SEED or SKIPPED_KEYS bytes. The row in vault is there already, and is told by the second how many came. False: there is
+ * one already, and it stays. */
+bool skipped_add(struct db *db, int64_t chain, uint32_t counter, const void *keys, size_t len, int64_t now);
 void skipped_added(struct db *db, int64_t chain, int64_t count);
 size_t skipped_get(struct db *db, int64_t chain, uint32_t counter,
 		   uint8_t keys_r[static SKIPPED_KEYS]); /* its length; 0: not here */

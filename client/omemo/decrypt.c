@@ -149,10 +149,13 @@ decrypt_read(struct omemo *omemo, struct arena *arena, const char *jid, const st
 		return;
 	}
 	db_begin(omemo->db);
-	if (open_message(omemo, arena, jid, element, ratchet_message, header, now, message_r)) {
+	bool opened = open_message(omemo, arena, jid, element, ratchet_message, header, now, message_r);
+	if (opened && !db_error(omemo->db)) {
 		db_commit(omemo->db, NULL);
 		return;
 	}
+	if (opened)
+		unreadable(message_r, UNREADABLE_BAD);
 	db_rollback(omemo->db);
 	/* an answer in the old session starts a new chain at the other end: what comes after can be read */
 	if (message_r->unreadable != UNREADABLE_MALFORMED)

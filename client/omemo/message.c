@@ -8,6 +8,7 @@
 #include <protocol.h>
 #include <signal_protocol.h>
 #include "client/omemo/ratchet-private.h"
+#include "client/omemo/vault.h"
 #include "proto/mem.h"
 
 static bool
@@ -15,7 +16,8 @@ header_fill(const struct ratchet_message *message, struct ratchet_header *header
 {
 	header->prekey = message->prekey != NULL;
 	header->counter = signal_message_get_counter(message->message);
-	return ratchet_public_bytes(signal_message_get_sender_ratchet_key(message->message),
+	return header->counter != VAULT_CLOSED_AT &&
+	       ratchet_public_bytes(signal_message_get_sender_ratchet_key(message->message),
 				    header->ratchet_key) &&
 	       (!message->prekey ||
 		ratchet_public_bytes(pre_key_signal_message_get_identity_key(message->prekey), header->identity));

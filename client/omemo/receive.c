@@ -22,6 +22,7 @@
 #include <session_record.h>
 #include <session_state.h>
 #include "client/db/db.h"
+#include "client/db/device.h"
 #include "client/db/session.h"
 #include "client/omemo/ratchet-private.h"
 #include "client/omemo/vault.h"
@@ -101,9 +102,21 @@ keep_gap(struct reading *reading, session_state *state, struct vault_key *from)
 
 /* -- in the vault ------------------------------------------------------------------------------------------ */
 
+/* What was kept of a key that the device does not have any more says nothing in its name. */
+static bool
+identity_left(const struct reading *reading, const struct vault_slot *slot)
+{
+	const struct store *store = &reading->ratchet->store;
+	struct device device;
+	return device_get(store->db, reading->arena, store->account, reading->jid, reading->device, &device) &&
+	       device.known_identity && memcmp(device.identity, slot->row.identity, IDENTITY_LEN) != 0;
+}
+
 static enum ratchet_result
 open_slot(struct reading *reading, struct vault_slot *slot)
 {
+	if (identity_left(reading, slot))
+		return RATCHET_KEY_GONE;
 	ec_public_key *theirs = NULL;
 	ratchet_identity_key_pair *own = ratchet_own_pair(reading->ratchet);
 	enum ratchet_result result = RATCHET_BAD;
@@ -172,6 +185,8 @@ read_known(struct reading *reading, session_state *state)
 		return RATCHET_BAD;
 	if (reading->counter < from.at)
 		return read_behind(reading, state);
+	if (from.at == VAULT_CLOSED_AT)
+		return RATCHET_KEY_GONE; /* what stands there is no key; in records of earlier versions it is zeros */
 	key = from;
 	enum ratchet_result result = open_at(reading, state, &key);
 	if (result == RATCHET_OK) {
@@ -314,8 +329,11 @@ read_in_record(struct reading *reading, session_record *record)
 	bool fresh = session_record_is_fresh(record), found;
 	if (prekey && (fresh || !session_record_has_session_state(record,
 								  pre_key_signal_message_get_message_version(prekey),
-								  pre_key_signal_message_get_base_key(prekey))))
+								  pre_key_signal_message_get_base_key(prekey)))) {
+		if (reading->chain)
+			return RATCHET_KEY_GONE; /* of a session that we had: who begins one makes a new ratchet key */
 		return read_first(reading, record);
+	}
 	if (fresh)
 		return RATCHET_NO_SESSION;
 	enum ratchet_result result = read_in_one(reading, record, read_known, true, &found);

@@ -18,6 +18,7 @@
 #include "client/db/contact.h"
 #include "client/db/db.h"
 #include "proto/arena.h"
+#include "proto/digest.h"
 #include "proto/mem.h"
 
 enum { LABEL_SEED = 1, LABEL_NEXT = 2 };
@@ -27,7 +28,6 @@ enum {
 	ARCHIVED_MOST = 40,     /* sessions beside the current one that the library keeps */
 	GROWTH = 2000,          /* keys between two looks at the bounds */
 };
-#define CLOSED_AT UINT32_MAX /* the place of a chain whose key left the record: everything is behind it */
 _Static_assert(offsetof(ratchet_message_keys, counter) == SKIPPED_KEYS, "cipher key, MAC key, IV, in this order");
 
 /* -- chain keys -------------------------------------------------------------------------------------------- */
@@ -167,13 +167,13 @@ vault_keep(struct ratchet *ratchet, int64_t chain, const uint8_t identity[static
 	struct store *store = &ratchet->store;
 	struct skipped_chain row = { .closed = false };
 	uint8_t seed[SKIPPED_SEED];
-	int64_t count = (int64_t)to - from->at;
+	int64_t count = 0;
 	if (!skipped_chain_get(store->db, chain, &row)) {
 		memcpy(row.identity, identity, IDENTITY_LEN);
 		skipped_chain_put(store->db, chain, &row, store->now);
 	}
 	while (from->at < to && provider_chain(ratchet->provider, from->bytes, LABEL_SEED, seed)) {
-		skipped_add(store->db, chain, from->at, seed, sizeof seed, store->now);
+		count += skipped_add(store->db, chain, from->at, seed, sizeof seed, store->now);
 		vault_key_walk(ratchet, from, from->at + 1);
 	}
 	cleanse(seed, sizeof seed);
@@ -267,8 +267,7 @@ move_passed_over(struct ratchet *ratchet, int64_t chain, session_state *state, e
 			skipped_chain_put(store->db, chain, &row, store->now);
 			have = true;
 		}
-		skipped_add(store->db, chain, counter, &keys, SKIPPED_KEYS, store->now);
-		moved++;
+		moved += skipped_add(store->db, chain, counter, &keys, SKIPPED_KEYS, store->now);
 	}
 	cleanse(&keys, sizeof keys);
 	cleanse(&row, sizeof row);
@@ -277,12 +276,15 @@ move_passed_over(struct ratchet *ratchet, int64_t chain, session_state *state, e
 	grow(ratchet, moved);
 }
 
-/* In the record the chain stands where nothing is before it, with a key that fits nothing. */
+/* In the record, from which the library takes no chain out, it stands where everything is behind it, with a key that
+ * nobody knows: what anybody knows, anybody can write with. */
 static void
 forget_chain_key(struct ratchet *ratchet, session_state *state, ec_public_key *key)
 {
-	const struct vault_key nothing = { .at = CLOSED_AT };
-	ratchet_chain_key *closed = vault_key_library(ratchet, &nothing);
+	struct vault_key nobodys = { .at = VAULT_CLOSED_AT };
+	random_bytes(nobodys.bytes, sizeof nobodys.bytes);
+	ratchet_chain_key *closed = vault_key_library(ratchet, &nobodys);
+	cleanse(&nobodys, sizeof nobodys);
 	if (closed)
 		session_state_set_receiver_chain_key(state, key, closed);
 	SIGNAL_UNREF(closed);
@@ -325,12 +327,12 @@ vault_close_session(struct ratchet *ratchet, const char *jid, uint32_t device, s
 	struct chain_row rows[CHAINS_LOOKED_AT];
 	struct vault_key at = { .at = 0 };
 	size_t count = chain_newest(store->db, store->account, jid, device, CHAINS_LOOKED_AT, rows);
-	for (size_t i = 0; i < count && at.at != CLOSED_AT; i++) { /* behind a closed one all are */
+	for (size_t i = 0; i < count && at.at != VAULT_CLOSED_AT; i++) { /* behind a closed one all are */
 		ec_public_key *key = NULL;
 		ratchet_chain_key *chain = NULL;
 		if (curve_decode_point(&key, rows[i].ratchet, RATCHET_KEY_LEN, ratchet_context(ratchet)) == 0)
 			chain = session_state_get_receiver_chain_key(state, key);
-		if (chain && vault_key_of(chain, &at) && at.at != CLOSED_AT) {
+		if (chain && vault_key_of(chain, &at) && at.at != VAULT_CLOSED_AT) {
 			close_chain(ratchet, rows[i].id, state, key, &at, end_of_chain(said, previous, at.at));
 			said = false; /* it was about the newest */
 		}

@@ -29,6 +29,9 @@ enum {
 	VAULT_ALL = 1000000,        /* of an account: some 60 MB */
 };
 
+/* The place in a record of a chain whose key left it, and of no message. */
+#define VAULT_CLOSED_AT UINT32_MAX
+
 /* A chain key and its place. */
 struct vault_key {
 	uint8_t bytes[PROVIDER_CHAIN];
