@@ -76,7 +76,7 @@ refusal_over(struct ending *ending)
 	struct domain *domain = ending->domain;
 
 	domain->refusing = false;
-	domain->after = 0;
+	pump_rewind(domain);
 	domain_kick(domain);
 	ending_free(ending);
 }
@@ -109,7 +109,7 @@ got_refused(void *arg, bool failed, const struct spool_row *rows, size_t count)
 		return;
 	}
 	if (failed || count == 0) {
-		ending->domain->due = failed;
+		ending->domain->due = ending->domain->due || failed;
 		refusal_over(ending);
 		return;
 	}
@@ -126,6 +126,7 @@ got_refused(void *arg, bool failed, const struct spool_row *rows, size_t count)
 static void
 refuse_more(struct ending *ending)
 {
+	ending->domain->due = false; /* but for what is added meanwhile */
 	domain_hold(ending->domain);
 	read_spool(ending->queue->store, ending->domain->name, 0, ENDS_MOST, got_refused, ending);
 }
@@ -274,6 +275,7 @@ ends_look(void *arg)
 struct answer {
 	struct queue *queue;
 	char *domain, *from, *to;
+	struct domain *held; /* from where its message leaves */
 	bool wait;
 	enum stanza_error error;
 	void (*then)(void *arg, bool ours);
@@ -297,21 +299,18 @@ answered(void *arg, enum txn_result result)
 {
 	struct answer *answer = arg;
 	struct queue *queue = answer->queue;
-	struct domain *domain;
 
-	if (!queue_release(queue)) {
+	if (!pump_left(answer->held, 1)) {
 		answer_end(answer, true);
 		return;
 	}
-	domain = domain_find(queue, answer->domain);
 	if (result == TXN_COMMITTED && answer->wait) {
 		queue_added(queue, answer->domain, answer->id);
-		pump_stop_pair(domain_find(queue, answer->domain), answer->to, answer->from, answer->wait_ms);
+		pump_stop_pair(answer->held, answer->to, answer->from, answer->wait_ms);
 	}
 	if (result == TXN_COMMITTED && queue->owner.moved != NULL)
 		queue->owner.moved(queue->owner.arg, &answer->id, 1);
-	if (domain != NULL)
-		pump_forget(domain, answer->id);
+	domain_kick(answer->held);
 	answer_end(answer, true);
 }
 
@@ -331,6 +330,8 @@ take_answer(struct answer *answer, const struct spool_row *row)
 	struct txn *txn = txn_new(queue->store);
 
 	answer->id = row->id;
+	answer->held = domain_get(answer->queue, answer->domain);
+	pump_leave(answer->held, &answer->id, 1); /* an <a/> that counts it may come before the commit */
 	if (answer->wait) {
 		answer->wait_ms = backoff_ms(row->tries + 1, 60 * 1000, queue->conf->retry_most * 1000, (uint32_t)row->id);
 		txn_add(txn, &(struct op){ .kind = OP_SPOOL_DEFER, .id = row->id, .time = now_wall(), .expires = now_wall() + answer->wait_ms,
@@ -339,7 +340,6 @@ take_answer(struct answer *answer, const struct spool_row *row)
 		struct ending ending = { .queue = answer->queue, .end = QUEUE_REFUSED, .error = answer->error };
 		add_end(txn, &ending, row);
 	}
-	queue_hold(answer->queue);
 	txn_submit(&txn, answered, answer);
 }
 

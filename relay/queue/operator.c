@@ -41,7 +41,7 @@ try_domain(struct queue *queue, const char *name)
 	for (size_t i = 0; i < domain->pair_count; i++)
 		domain->pairs[i].until = 0;
 	domain->due = true;
-	domain->after = 0;
+	pump_rewind(domain);
 	domain->until = 0;
 	domain_kick(domain);
 }

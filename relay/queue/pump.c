@@ -74,7 +74,7 @@ pump_pairs_until(struct domain *domain)
 		free(pair->from);
 		free(pair->to);
 		*pair = domain->pairs[--domain->pair_count];
-		domain->after = 0; /* what was skipped */
+		pump_rewind(domain); /* what was skipped */
 		domain->due = true;
 	}
 	return first;
@@ -94,15 +94,45 @@ is_among(const int64_t *ids, size_t count, int64_t id)
 bool
 pump_has(const struct domain *domain, int64_t id)
 {
-	return is_among(domain->sent, domain->sent_count, id) || is_among(domain->settling, domain->settling_count, id);
+	return is_among(domain->sent, domain->sent_count, id) || is_among(domain->leaving, domain->leaving_count, id);
 }
 
-void
-pump_forget(struct domain *domain, int64_t id)
+static void
+forget(struct domain *domain, int64_t id)
 {
 	for (size_t i = 0; i < domain->sent_count; i++)
 		if (domain->sent[i] == id)
 			domain->sent[i] = 0;
+}
+
+void
+pump_leave(struct domain *domain, const int64_t *ids, size_t count)
+{
+	if (domain->leaving_count + count > domain->leaving_room) {
+		domain->leaving_room = 2 * domain->leaving_room + QUEUE_WINDOW;
+		domain->leaving = xrealloc(domain->leaving, domain->leaving_room * sizeof *domain->leaving);
+	}
+	for (size_t i = 0; i < count; i++) {
+		forget(domain, ids[i]);
+		domain->leaving[domain->leaving_count++] = ids[i];
+	}
+	domain_hold(domain);
+}
+
+bool
+pump_left(struct domain *domain, size_t count)
+{
+	domain->leaving_count -= count; /* they end in the order of their transactions */
+	memmove(domain->leaving, domain->leaving + count, domain->leaving_count * sizeof *domain->leaving);
+	return domain_release(domain);
+}
+
+void
+pump_rewind(struct domain *domain)
+{
+	domain->after = 0;
+	if (domain->reading)
+		domain->back = 0;
 }
 
 static void refuse_row(struct domain *domain, const struct spool_row *row);
@@ -158,28 +188,39 @@ waits(struct domain *domain, const struct spool_row *row)
 }
 
 static void
-got(void *arg, bool failed, const struct spool_row *rows, size_t count)
+send_rows(struct domain *domain, const struct spool_row *rows, size_t count)
 {
-	struct domain *domain = arg;
-	size_t i;
-
-	domain->reading = false;
-	if (!domain_release(domain) || domain->state != UP)
-		return;
-	for (i = 0; i < count && !domain->blocked && domain->sent_count < window(domain); i++) {
+	for (size_t i = 0; i < count && !domain->blocked && domain->sent_count < window(domain); i++) {
 		const struct spool_row *row = &rows[i];
 		if (pump_has(domain, row->id) || waits(domain, row) || is_stopped(domain, row))
 			domain->after = row->id;
 		else
 			domain->blocked = !send_row(domain, row);
 	}
-	if (failed)
-		domain->blocked = true; /* logged by the store; until the stream moves */
-	else if (count == 0 && domain->back == INT64_MAX)
-		domain->due = false;
-	if (domain->after > domain->back)
-		domain->after = domain->back;
+}
+
+static void
+got(void *arg, bool failed, const struct spool_row *rows, size_t count)
+{
+	struct domain *domain = arg;
+	int64_t back = domain->back;
+
+	domain->reading = false;
 	domain->back = INT64_MAX;
+	if (!domain_release(domain))
+		return;
+	if (domain->state != UP) {
+		domain_kick(domain);
+		return;
+	}
+	if (back != 0) /* else the first to go are not among these: they were read for the stream before, or behind skipped ones */
+		send_rows(domain, rows, count);
+	if (failed)
+		domain->read_at = now_mono() + LOOK_MS; /* logged by the store */
+	else if (count == 0 && back == INT64_MAX)
+		domain->due = false;
+	if (domain->after > back)
+		domain->after = back;
 	domain_kick(domain);
 }
 
@@ -188,7 +229,8 @@ pump(struct domain *domain)
 {
 	(void)pump_pairs_until(domain);
 	if (!domain->due || domain->reading || domain->blocked || domain->refusing || domain->pair_count == PAIRS_MOST ||
-	    domain->sent_count > window(domain) / 2 || domain->settling_count > 10 * QUEUE_WINDOW)
+	    now_mono() < domain->read_at ||
+	    domain->sent_count > window(domain) / 2 || domain->leaving_count > 10 * QUEUE_WINDOW)
 		return;
 	domain->reading = true;
 	domain_hold(domain);
@@ -211,13 +253,11 @@ settled(void *arg, enum txn_result result)
 	struct domain *domain = settling->domain;
 	struct queue *queue = domain->queue;
 
-	domain->settling_count -= settling->count; /* they end in the order of their transactions */
-	memmove(domain->settling, domain->settling + settling->count, domain->settling_count * sizeof *domain->settling);
-	if (domain_release(domain)) {
+	if (pump_left(domain, settling->count)) {
 		if (result != TXN_COMMITTED && settling->refused) {
 			; /* the disk; it waits for the next stream */
 		} else if (result != TXN_COMMITTED) { /* sent again: the peer knows the custody id, or it is in doubt */
-			domain->after = 0;
+			pump_rewind(domain);
 			domain->due = true;
 		} else {
 			queue->settled += settling->refused ? 0 : (int64_t)settling->count;
@@ -229,17 +269,10 @@ settled(void *arg, enum txn_result result)
 	free(settling);
 }
 
-/* They are neither sent nor ended otherwise until that is committed. */
 static void
 submit(struct domain *domain, struct txn *txn, struct settling *settling)
 {
-	if (domain->settling_count + settling->count > domain->settling_room) {
-		domain->settling_room = 2 * domain->settling_room + QUEUE_WINDOW;
-		domain->settling = xrealloc(domain->settling, domain->settling_room * sizeof *domain->settling);
-	}
-	for (size_t i = 0; i < settling->count; i++)
-		domain->settling[domain->settling_count++] = settling->ids[i];
-	domain_hold(domain);
+	pump_leave(domain, settling->ids, settling->count);
 	txn_submit(&txn, settled, settling);
 }
 
@@ -322,7 +355,7 @@ pump_lost(struct domain *domain)
 	struct txn *txn;
 
 	domain->blocked = false;
-	domain->after = 0;
+	pump_rewind(domain);
 	if (domain->sent_count == 0)
 		return;
 	domain->due = true;

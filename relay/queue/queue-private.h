@@ -56,12 +56,13 @@ struct domain {
 	int64_t until; /* ms, monotonic: no try before */
 	int64_t nx_at; /* ms, monotonic: it does not exist, said DNS then; 0: did not say */
 	struct timer *timer;
-	int64_t after; /* rows up to this id are sent, or skipped */
-	int64_t back;  /* the last that was added while reading, but one; INT64_MAX: none */
+	int64_t after; /* rows up to this id are sent, or skipped; 0 only by pump_rewind() */
+	int64_t back;  /* to where the first that was added while reading takes it; 0: to the front; INT64_MAX: nowhere */
+	int64_t read_at; /* ms, monotonic: not read before, since that failed */
 	int64_t sent[QUEUE_WINDOW]; /* ids in order of sending, 0: has ended */
 	size_t sent_count;
-	int64_t *settling; /* acked, not committed */
-	size_t settling_count, settling_room;
+	int64_t *leaving; /* acked, or ending otherwise, and that is not committed */
+	size_t leaving_count, leaving_room;
 	struct pair *pairs;
 	size_t pair_count;
 	size_t pending; /* callbacks that will come */
@@ -103,8 +104,12 @@ struct domain *domain_get(struct queue *queue, const char *name); /* made, and r
 /* pump.c */
 void pump(struct domain *domain);
 void pump_lost(struct domain *domain);
-void pump_forget(struct domain *domain, int64_t id); /* it has ended otherwise */
-bool pump_has(const struct domain *domain, int64_t id); /* on its way, or being settled */
+void pump_rewind(struct domain *domain); /* reading begins again at the front; what a read under way brings is thrown away */
+/* They end otherwise than by being acked, in a transaction that is submitted next: neither sent nor settled before pump_left(), in the
+ * order of these. The domain is held meanwhile; false: it is gone, with its queue. */
+void pump_leave(struct domain *domain, const int64_t *ids, size_t count);
+bool pump_left(struct domain *domain, size_t count);
+bool pump_has(const struct domain *domain, int64_t id); /* on its way, or leaving */
 void pump_stop_pair(struct domain *domain, const char *from, const char *to, int64_t ms);
 int64_t pump_pairs_until(struct domain *domain); /* the first to go on; INT64_MAX: none. Those whose time has come leave */
 

@@ -74,7 +74,7 @@ domain_free(struct domain *domain)
 	}
 	timer_free(&domain->timer);
 	free(domain->pairs);
-	free(domain->settling);
+	free(domain->leaving);
 	free(domain->name);
 	free(domain);
 }
@@ -292,6 +292,8 @@ domain_run(struct domain *domain)
 	case UP:
 		pump(domain);
 		until = pump_pairs_until(domain);
+		if (domain->read_at > now_mono() && domain->read_at < until)
+			until = domain->read_at;
 		if (until != INT64_MAX)
 			ring_at(domain, until);
 		break;
@@ -491,7 +493,8 @@ queue_up(struct queue *queue, const char *name, bool deduplicates)
 	domain->state = UP;
 	domain->known = true;
 	domain->deduplicates = deduplicates;
-	domain->until = domain->nx_at = domain->after = 0;
+	domain->until = domain->nx_at = domain->read_at = 0;
+	pump_rewind(domain);
 	domain->blocked = false;
 	domain->due = true; /* a look costs one question */
 	timer_clear(domain->timer);

@@ -109,6 +109,73 @@ pass(int64_t ms)
 	mono = end;
 }
 
+/* ---- a store whose answers take time ---- */
+
+struct desk;
+
+/* What happens between the next question, or the next commit, and its answer; once. */
+static void (*while_reading)(struct desk *desk), (*while_committing)(struct desk *desk);
+static struct desk *happens_to;
+static int failing_reads;
+
+struct late {
+	void (*meanwhile)(struct desk *desk);
+	read_spool_fn *got;
+	txn_done_fn *done;
+	void *arg;
+};
+
+void __real_read_spool(struct store *store, const char *domain, int64_t after, size_t limit, read_spool_fn *fn, void *arg);
+void __wrap_read_spool(struct store *store, const char *domain, int64_t after, size_t limit, read_spool_fn *fn, void *arg);
+void __real_txn_submit(struct txn **txn, txn_done_fn *fn, void *arg);
+void __wrap_txn_submit(struct txn **txn, txn_done_fn *fn, void *arg);
+
+static void
+got_late(void *arg, bool failed, const struct spool_row *rows, size_t count)
+{
+	const struct late *late = arg;
+
+	late->meanwhile(happens_to);
+	late->got(late->arg, failed, rows, count);
+}
+
+void
+__wrap_read_spool(struct store *store, const char *domain, int64_t after, size_t limit, read_spool_fn *fn, void *arg)
+{
+	struct late late = { .meanwhile = while_reading, .got = fn, .arg = arg };
+
+	while_reading = NULL;
+	if (failing_reads > 0) {
+		failing_reads--;
+		fn(arg, true, NULL, 0);
+	} else if (late.meanwhile != NULL) {
+		__real_read_spool(store, domain, after, limit, got_late, &late);
+	} else {
+		__real_read_spool(store, domain, after, limit, fn, arg);
+	}
+}
+
+static void
+done_late(void *arg, enum txn_result result)
+{
+	const struct late *late = arg;
+
+	late->meanwhile(happens_to);
+	late->done(late->arg, result);
+}
+
+void
+__wrap_txn_submit(struct txn **txn, txn_done_fn *fn, void *arg)
+{
+	struct late late = { .meanwhile = while_committing, .done = fn, .arg = arg };
+
+	while_committing = NULL;
+	if (late.meanwhile != NULL)
+		__real_txn_submit(txn, done_late, &late);
+	else
+		__real_txn_submit(txn, fn, arg);
+}
+
 /* ---- a line ---- */
 
 struct desk {
@@ -196,6 +263,7 @@ setup(void **state)
 	desk = xcalloc(1, sizeof *desk);
 	desk->place = *state;
 	desk->room = 1000;
+	happens_to = desk;
 	open_queue(desk);
 	*state = desk;
 	return 0;
@@ -510,6 +578,82 @@ a_temporary_error_stops_one_pair(void **state)
 }
 
 static void
+acked_by_the_other_stream(struct desk *desk)
+{
+	queue_acked(desk->queue, "b", 1);
+}
+
+/* Their errors and their <a/> come on two streams: the <a/> behind a "later" does not settle. */
+static void
+what_is_put_off_is_not_settled(void **state)
+{
+	struct desk *desk = *state;
+
+	hold(desk, "m1");
+	pass(0);
+	queue_up(desk->queue, "b", true);
+	pass(0);
+	while_committing = acked_by_the_other_stream;
+	queue_refused(desk->queue, "b", "luis@b", "ana@a", "m1", true, STANZA_RESOURCE_CONSTRAINT, see_ours, NULL);
+	assert_true(ours);
+	assert_null(while_committing);
+	assert_int_equal(rows(desk, "state = 1"), 0);
+	assert_int_equal(rows(desk, "state = 0"), 1);
+	pass(200000);
+	assert_string_equal(desk->sent, "m1 m1 ");
+	queue_acked(desk->queue, "b", 1);
+	pass(0);
+	assert_int_equal(rows(desk, "state = 1"), 1);
+}
+
+static void
+another_stream(struct desk *desk)
+{
+	queue_down(desk->queue, "b", QUEUE_UNREACHED, "reset");
+	queue_up(desk->queue, "b", true);
+}
+
+/* Those that the first stream left unacked go before what was read for it. */
+static void
+a_stream_that_comes_while_reading_begins_at_the_front(void **state)
+{
+	struct desk *desk = *state;
+
+	hold(desk, "m1");
+	hold(desk, "m2");
+	pass(0);
+	queue_up(desk->queue, "b", true);
+	pass(0);
+	assert_string_equal(desk->sent, "m1 m2 ");
+	while_reading = another_stream;
+	hold(desk, "m3");
+	pass(0);
+	assert_null(while_reading);
+	for (int n = 0; n < 3; n++) {
+		queue_acked(desk->queue, "b", 1);
+		pass(0);
+	}
+	assert_string_equal(desk->sent, "m1 m2 m1 m2 m3 ");
+	assert_int_equal(rows(desk, "state = 0"), 0);
+}
+
+static void
+what_could_not_be_read_is_read_again(void **state)
+{
+	struct desk *desk = *state;
+
+	hold(desk, "m1");
+	pass(0);
+	failing_reads = 2;
+	queue_up(desk->queue, "b", true);
+	pass(59 * 1000);
+	assert_int_equal(failing_reads, 1); /* not each second */
+	pass(62 * 1000);
+	assert_int_equal(failing_reads, 0);
+	assert_string_equal(desk->sent, "m1 ");
+}
+
+static void
 an_unknown_domain_that_does_not_exist(void **state)
 {
 	struct desk *desk = *state;
@@ -529,7 +673,8 @@ an_unknown_domain_that_does_not_exist(void **state)
 	assert_int_equal(rows(desk, "1"), 0);
 	assert_int_equal(queue_domains(desk->queue), 0);
 	(void)hold_for(desk, "luis@b", "m2", true);
-	pass(3600000);
+	pass(1000); /* not so long that it may rest between two tries */
+	assert_int_equal(desk->wanted, 3);
 	queue_down(desk->queue, "b", QUEUE_NO_SERVICE, "says no");
 	pass(0);
 	assert_int_equal(desk->ended, 2);
@@ -752,6 +897,9 @@ main(void)
 		TEST(what_is_too_large_ends),
 		TEST(an_asking_without_answer_is_a_try),
 		TEST(a_temporary_error_stops_one_pair),
+		TEST(what_is_put_off_is_not_settled),
+		TEST(a_stream_that_comes_while_reading_begins_at_the_front),
+		TEST(what_could_not_be_read_is_read_again),
 		TEST(an_unknown_domain_that_does_not_exist),
 		TEST(the_time_is_up),
 		TEST(the_operator_sees_each_domain),
