@@ -26,6 +26,7 @@
 #include "relay/feature/hold_notice.h"
 #include "relay/feature/mailbox.h"
 #include "relay/feature/message.h"
+#include "relay/feature/quota.h"
 #include "relay/net/clock.h"
 #include "relay/queue/queue.h"
 #include "relay/route/account.h"
@@ -94,11 +95,18 @@ on_send(struct event *event, void *state)
 static const int64_t SEEN_SPARE_MS = 30 * 24 * 3600 * INT64_C(1000); /* beyond the time it is held there */
 static const int64_t SEEN_MOST_MS = 3650 * 24 * 3600 * INT64_C(1000); /* the longest that a relay may be told to hold */
 
+/* How long another relay may have us remember a message: a stranger's no longer than we would hold it ourselves. */
+static int64_t
+seen_most(const struct event *event, int64_t hold)
+{
+	return quota_is_stranger(event) ? hold : SEEN_MOST_MS;
+}
+
 static void
 add_key(struct event *event, const struct xml *custody)
 {
 	const char *id = xml_attr(custody, "id"), *stamp = xml_attr(custody, "expires");
-	int64_t expires = event->time + router_conf(event->router)->hold * 1000;
+	int64_t hold = router_conf(event->router)->hold * 1000, expires = event->time + hold, most = seen_most(event, hold);
 	uint8_t key[SHA256_LEN];
 	struct buf text = { .data = NULL };
 
@@ -108,8 +116,8 @@ add_key(struct event *event, const struct xml *custody)
 		(void)stamp_parse(stamp, &expires);
 	if (expires < event->time)
 		expires = event->time;
-	if (expires > event->time + SEEN_MOST_MS)
-		expires = event->time + SEEN_MOST_MS;
+	if (expires > event->time + most)
+		expires = event->time + most;
 	buf_printf(&text, "custody %s %s", id, event->from.domain); /* the id has one length: no two make the same bytes */
 	digest(DIGEST_SHA256, text.data, text.len, key);
 	buf_free(&text);
@@ -140,6 +148,7 @@ take_error(struct event *event)
 	const char *name = xml_attr(event->stanza, "id"), *type = error == NULL ? NULL : xml_attr(error, "type");
 	enum stanza_error what = STANZA_OK;
 
+	message_strip(event); /* no guard follows, and who sent what it is about may see it as it is */
 	if (name == NULL || strlen(name) > NAME_MOST || !queue_is_on(router_queue(event->router)))
 		return PASS;
 	for (condition = error == NULL ? NULL : xml_first(error); condition != NULL; condition = xml_next(condition, NULL, NULL))
@@ -152,7 +161,8 @@ take_error(struct event *event)
 	return LATER;
 }
 
-/* Before the guard that removes <custody/>. */
+/* Before the guard that removes <custody/>. Only what is kept has a key: what is of the moment would fill the disk with nothing but
+ * keys, and what repeats it is none. */
 static enum verdict
 on_message(struct event *event, void *state)
 {
@@ -163,7 +173,7 @@ on_message(struct event *event, void *state)
 		return PASS;
 	if (message_type(event->stanza) == MESSAGE_ERROR)
 		return take_error(event);
-	custody = xml_find(event->stanza, "custody", NS_CUSTODY);
+	custody = message_is_storable(event->stanza) ? xml_find(event->stanza, "custody", NS_CUSTODY) : NULL;
 	if (custody != NULL)
 		add_key(event, custody);
 	return PASS;

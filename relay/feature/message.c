@@ -151,8 +151,8 @@ is_forged(const struct event *event, const struct xml *child)
 	       xml_is(child, "custody", NS_CUSTODY); /* <same-as/> of that namespace is between clients */
 }
 
-static void
-strip(struct event *event)
+void
+message_strip(struct event *event)
 {
 	struct xml *next;
 
@@ -169,7 +169,7 @@ on_send(struct event *event, void *state)
 	(void)state;
 	if (event->kind != STANZA_MESSAGE)
 		return PASS;
-	strip(event);
+	message_strip(event);
 	if (event->to.domain == NULL) { /* RFC 6120 10.3.1: to oneself */
 		event->to = jid_bare(&event->from);
 		xml_set(event->arena, event->stanza, "to", event->sender->jid);
@@ -361,7 +361,7 @@ static enum verdict
 on_guard(struct event *event, void *state)
 {
 	(void)state;
-	strip(event); /* also from other relays */
+	message_strip(event); /* also from other relays */
 	return PASS;
 }
 

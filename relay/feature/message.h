@@ -18,6 +18,9 @@ bool message_is_storable(const struct xml *message);
 bool message_is_state(const struct xml *message);
 const char *message_state_key(struct event *event);
 
+/* Takes away what only this relay may say: <stanza-id/>, <delay/> in its name, <custody/>. */
+void message_strip(struct event *event);
+
 /* Does this session of event->target get the message itself, as the other rules say? In after-functions. */
 bool message_reaches(const struct event *event, const struct session *session);
 

@@ -8,6 +8,7 @@ import contextlib
 import ssl
 import sqlite3
 import threading
+import time
 import xml.etree.ElementTree as ET
 from lazo_test import *
 from xmpp_raw import *
@@ -91,6 +92,49 @@ def test_all_strange_domains_together():
     equal(taken, 20, "ten times what one may")
     equal(kept(jid, small), 20)
     small.stop()
+
+
+def seen():
+    """How many keys of messages are remembered, and until when the longest: days from now."""
+    with contextlib.closing(sqlite3.connect(f"file:{relay.data}/lazo.db?mode=ro", uri=True, timeout=30)) as db:
+        count, last = db.execute("SELECT count(*), coalesce(max(expires), 0) FROM seen").fetchone()
+    return count, (last / 1000 - time.time()) / 86400
+
+
+def test_keys_of_what_is_kept_alone():    # R9
+    """A stranger's domain has the relay remember what it keeps of it, by the quota, and that no longer than we would hold it."""
+    jid = relay.user()
+    liar = visitor("siete.example")
+    before = seen()[0]
+    mark = "<custody xmlns='urn:lazo:custody:0' id='{}' expires='2036-11-01T00:00:00Z'/>"
+    for n in range(20):
+        liar.send(f"<message from='a@siete.example' to='{jid}' type='chat'><active xmlns='http://jabber.org/protocol/chatstates'/>"
+                  f"{mark.format(f'{n + 100:032x}')}</message>")
+        liar.send(f"<message from='a@siete.example' to='{jid}' type='headline'><body>x</body>{mark.format(f'{n:032x}')}</message>")
+    settled(liar)
+    equal(seen()[0], before, "of the moment")
+    for _ in range(2):
+        liar.stanza(jid, "una vez", extra=mark.format("a" * 32))
+    equal(settled(liar), [])
+    count, days = seen()
+    check(count > before, "of what is kept")
+    equal(kept(jid), 1, "once")
+    check(days < 366 + 30, f"until {days} days from now")
+    liar.close()
+
+
+def test_errors_are_not_believed_about_us():
+    """What only this relay may say is taken out of errors too."""
+    jid = relay.user()
+    a = login(relay, jid)
+    liar = visitor("siete.example")
+    liar.send(f"<message from='a@siete.example' to='{a.jid}' type='error' id='e1'><error type='cancel'>"
+              "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+              f"<stanza-id xmlns='urn:xmpp:sid:0' by='{jid}' id='1'/><delay xmlns='urn:xmpp:delay' from='{relay.host}' "
+              f"stamp='2020-01-01T00:00:00Z'/><custody xmlns='urn:lazo:custody:0' id='{'b' * 32}' expires='2036-11-01T00:00:00Z'/></message>")
+    equal([local(c) for c in a.message(id="e1")], ["error"])
+    liar.close()
+    a.close()
 
 
 def test_control_without_a_quota():
