@@ -115,7 +115,8 @@ class LazodPair:
         for mine in (0, 1):
             peer = {"address": f'"127.0.0.1:{ports[1 - mine]}"', "tls": '"direct"'}
             relay = Relay(PAIR[mine], authority, server_tls=[f"127.0.0.1:{ports[mine]}"], trust=[str(authority.crt)],
-                          limits={"rate_server": 0}, quota={"pending": 0, "pending_bytes": 0, "archive": 0},
+                          limits={"rate_server": 0},
+                          quota={"pending": 0, "pending_bytes": 0, "archive": 0, "strangers": 0, "strangers_bytes": 0},
                           **{f'peer "{PAIR[1 - mine]}"': peer})
             add_users(relay, users)
             self.ends.append(End(relay.restart()))
