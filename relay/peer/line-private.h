@@ -12,7 +12,7 @@ struct pace;
 struct timer;
 struct xmlin;
 
-enum when { WHEN_PHASE, WHEN_HALF, WHEN_RATE, WHEN_KEEPALIVE, WHEN_CLOSED, WHENS };
+enum when { WHEN_PHASE, WHEN_HALF, WHEN_RATE, WHEN_TURN, WHEN_KEEPALIVE, WHEN_CLOSED, WHENS };
 
 struct arrival {
 	struct arrival *next;
@@ -38,6 +38,8 @@ struct line {
 	const char *why;
 	char said[LINE_SAID]; /* the stream error that came; "": none */
 	bool held, feeding, restart, header_sent, said_goodbye, closing, dead, element_in_piece;
+	bool peer_closed;   /* its end of the stream was read */
+	bool heard_goodbye; /* and the owner was told */
 };
 
 /* line.c */

@@ -61,6 +61,8 @@ over_phase(struct line *line)
 	tally_add(TALLY_OVERDUE, 1);
 	if (line->closing || line->said_goodbye)
 		line_end_soon(line, "the peer did not close");
+	else if (line->peer_closed) /* a bare end would say that we have it */
+		line_close(line, STREAM_RESOURCE_CONSTRAINT, "what you sent cannot be kept now");
 	else
 		line_close(line, STREAM_CONNECTION_TIMEOUT, "not authenticated in time");
 }
@@ -100,7 +102,7 @@ static void
 fired(void *arg)
 {
 	static void (*const over[WHENS])(struct line *) = {
-		[WHEN_PHASE] = over_phase, [WHEN_HALF] = over_half, [WHEN_RATE] = line_pump,
+		[WHEN_PHASE] = over_phase, [WHEN_HALF] = over_half, [WHEN_RATE] = line_pump, [WHEN_TURN] = line_pump,
 		[WHEN_KEEPALIVE] = keepalive, [WHEN_CLOSED] = line_closed,
 	};
 	struct line *line = arg;
@@ -278,7 +280,7 @@ line_hold(struct line *line, bool held)
 
 	line->held = held;
 	if (before && !held && !line->closing && !line->feeding)
-		line_set_when(line, WHEN_RATE, 0); /* look again in a later turn */
+		line_set_when(line, WHEN_TURN, 0); /* look again in a later turn; the pace's wait stands */
 }
 
 void

@@ -2,6 +2,8 @@
  * peer/line_read.c -- what comes in on a line: see line.h.
  *
  *   bytes -> rate -> rest -> xmlin, a small piece at a time -> (held: waiting) -> owner
+ *
+ * The peer's end of the stream is told behind all that waits; what comes after it is not looked at.
  */
 #include "config.h"
 
@@ -25,6 +27,7 @@ enum {
 	PIECE = 1024, /* bytes given to the parser at a time: bounds how many elements can wait */
 	WAIT_HALF_BEFORE = 30 * 1000, /* ms */
 	WAIT_HALF = 60 * 1000,
+	WAIT_GIVEN = 30 * 1000, /* behind the peer's end: what came before it */
 	SWELL_BEFORE = 2,
 };
 
@@ -58,13 +61,15 @@ on_element(void *arg, struct arena *arena, struct xml *element)
 	}
 }
 
+/* The parser has stopped: what stands behind is dropped, or feed() would take nothing of it for ever. */
 static void
 on_close(void *arg)
 {
 	struct line *line = arg;
 
-	if (!line->closing && !line->dead)
-		line->owner->goodbye(line->arg);
+	line->peer_closed = true;
+	if (line->waiting != NULL)
+		line_set_when(line, WHEN_PHASE, WAIT_GIVEN);
 }
 
 static const struct xmlin_owner xmlin_owner = { .open = on_open, .stanza = on_element, .close = on_close };
@@ -112,7 +117,7 @@ line_new_parser(struct line *line)
 	limits.bytes = line->most;
 	if (line->most <= LINE_BYTES_BEFORE)
 		limits.swell = SWELL_BEFORE;
-	if (!is_blank(&line->rest)) { /* no word more: the stream it would be in is over */
+	if (!is_blank(&line->rest) || line->waiting != NULL || line->peer_closed) { /* no word more: the stream it would be in is over */
 		log_info(line->log, "closed: spoke before it heard the answer");
 		line->closing = true;
 		line_end_soon(line, "spoke before it heard the answer");
@@ -139,7 +144,7 @@ feed(struct line *line)
 		return false;
 	}
 	unread = xmlin_unread(line->in);
-	buf_drop(&line->rest, len - unread);
+	buf_drop(&line->rest, line->peer_closed ? line->rest.len : len - unread);
 	if (line->closing)
 		return false;
 	if (error != STREAM_OK) {
@@ -179,17 +184,48 @@ give_waiting(struct line *line)
 	return !line->closing;
 }
 
+/* All that the peer said before its end has been given. False: the line has ended. */
+static bool
+give_goodbye(struct line *line)
+{
+	line->heard_goodbye = true;
+	line->feeding = true;
+	line->owner->goodbye(line->arg);
+	line->feeding = false;
+	if (line->dead) {
+		line_destroy(line);
+		return false;
+	}
+	return !line->closing;
+}
+
+typedef bool line_step(struct line *line);
+
+/* NULL: nothing can be done now. The peer's end needs no answer of the owner's that a held line would wait for. */
+static line_step *
+next_step(const struct line *line)
+{
+	if (line->waiting == NULL && line->peer_closed)
+		return line->heard_goodbye ? NULL : give_goodbye;
+	if (line->held)
+		return NULL;
+	if (line->waiting != NULL)
+		return give_waiting;
+	return line->rest.len > 0 && line->at[WHEN_RATE] == 0 ? feed : NULL;
+}
+
 void
 line_pump(struct line *line)
 {
+	line_step *step;
 	bool stop;
 
 	if (line->feeding || line->closing)
 		return;
-	while (!line->held && (line->waiting != NULL || (line->rest.len > 0 && line->at[WHEN_RATE] == 0)))
-		if (!(line->waiting != NULL ? give_waiting(line) : feed(line)))
+	while ((step = next_step(line)) != NULL)
+		if (!step(line))
 			return;
-	stop = line->held || line->waiting != NULL || line->rest.len > 0 || line->at[WHEN_RATE] != 0;
+	stop = line->held || line->waiting != NULL || line->rest.len > 0 || line->at[WHEN_RATE] != 0 || line->peer_closed;
 	if (!stop && line->rest.data != NULL)
 		buf_free(&line->rest);
 	if (stop) /* time in which we do not read is not the peer's */
@@ -213,7 +249,7 @@ line_on_io(void *arg, enum io_event event, const char *bytes, size_t len)
 
 	switch (event) {
 	case IO_DATA:
-		if (line->closing)
+		if (line->closing || line->peer_closed)
 			return;
 		charge(line, len);
 		buf_add(&line->rest, bytes, len);

@@ -21,6 +21,7 @@ give_up(struct link *link, const char *why)
 {
 	log_info(&link->log, "%s: %s", line_peer(link->line), why);
 	opening_free(&link->opening);
+	intake_free(&link->intake); /* of what came early: it writes to the line */
 	line_free(&link->line);
 	if (link->peers->stopping) {
 		link_drop(link);
