@@ -29,6 +29,7 @@ struct ending {
 	bool more; /* there may be more than these */
 	size_t count;
 	int64_t ids[ENDS_MOST];
+	struct domain *left[ENDS_MOST]; /* NULL: nothing of its domain is in memory */
 };
 
 void
@@ -184,6 +185,9 @@ expired(void *arg, enum txn_result result)
 	struct ending *ending = arg;
 	struct queue *queue = ending->queue;
 
+	for (size_t i = 0; i < ending->count; i++)
+		if (ending->left[i] != NULL && pump_left(ending->left[i], 1))
+			domain_kick(ending->left[i]);
 	if (queue_release(queue)) {
 		queue->ending = false;
 		if (result == TXN_COMMITTED) {
@@ -217,9 +221,12 @@ got_expired(void *arg, bool failed, const struct spool_row *rows, size_t count)
 	*ending = (struct ending){ .queue = queue, .end = QUEUE_EXPIRED, .error = STANZA_REMOTE_SERVER_TIMEOUT };
 	for (size_t i = 0; i < count; i++) {
 		struct domain *domain = domain_find(queue, rows[i].domain);
-		if (domain != NULL && (pump_has(domain, rows[i].id) || domain->refusing))
+		if (domain != NULL && (pump_has(domain, rows[i].id) || domain->reading || domain->refusing))
 			continue;
+		if (domain != NULL) /* nor is it read and sent before the commit */
+			pump_leave(domain, &rows[i].id, 1);
 		add_end(txn, ending, &rows[i]);
+		ending->left[ending->count] = domain;
 		ending->ids[ending->count++] = rows[i].id;
 	}
 	ending->more = ending->count > 0;
@@ -306,7 +313,7 @@ answered(void *arg, enum txn_result result)
 	}
 	if (result == TXN_COMMITTED && answer->wait) {
 		queue_added(queue, answer->domain, answer->id);
-		pump_stop_pair(answer->held, answer->to, answer->from, answer->wait_ms);
+		pairs_stop(answer->held, answer->to, answer->from, answer->wait_ms);
 	}
 	if (result == TXN_COMMITTED && queue->owner.moved != NULL)
 		queue->owner.moved(queue->owner.arg, &answer->id, 1);

@@ -166,7 +166,7 @@ one_retried(void *arg, enum txn_result result)
 	if (result == TXN_COMMITTED) {
 		struct domain *domain = domain_get(queue, order->domain);
 		domain->until = 0;
-		pump_stop_pair(domain, order->from, order->to, 0);
+		pairs_stop(domain, order->from, order->to, 0);
 		queue_added(queue, order->domain, order->id);
 	}
 	order_end(order, result == TXN_COMMITTED ? QUEUE_DONE : result == TXN_CONFLICT ? QUEUE_NONE : QUEUE_FAILED);

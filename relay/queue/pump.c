@@ -2,8 +2,8 @@
  * pump.c -- what goes out on a domain's stream: rows read by windows, in order of ids; which of them are on their way; what is acked
  * is settled.
  *
- * Promises: at most QUEUE_WINDOW rows on their way, and no row twice at a time. A row of a stopped pair is skipped, and so are all
- * behind it of that pair, until its time has come; then reading begins again at the front.
+ * Promises: at most QUEUE_WINDOW rows on their way, and no row twice at a time. A row of a stopped pair (pairs.c) is skipped. A message
+ * with which the stream is lost again and again lets the others pass.
  */
 #include "config.h"
 
@@ -13,72 +13,10 @@
 #include <string.h>
 #include "proto/buf.h"
 #include "proto/mem.h"
+#include "relay/conf.h"
 #include "relay/log.h"
 #include "relay/net/clock.h"
-
-/* ---- pairs ---- */
-
-static size_t
-bare_len(const char *jid)
-{
-	return strcspn(jid, "/");
-}
-
-static bool
-same_bare(const char *bare, const char *jid)
-{
-	size_t len = bare_len(jid);
-
-	return strlen(bare) == len && memcmp(bare, jid, len) == 0;
-}
-
-static bool
-is_stopped(const struct domain *domain, const struct spool_row *row)
-{
-	for (size_t i = 0; i < domain->pair_count; i++)
-		if (same_bare(domain->pairs[i].from, row->from) && same_bare(domain->pairs[i].to, row->to))
-			return true;
-	return false;
-}
-
-void
-pump_stop_pair(struct domain *domain, const char *from, const char *to, int64_t ms)
-{
-	int64_t until = now_mono() + ms;
-
-	for (size_t i = 0; i < domain->pair_count; i++)
-		if (same_bare(domain->pairs[i].from, from) && same_bare(domain->pairs[i].to, to)) {
-			domain->pairs[i].until = until;
-			return;
-		}
-	if (domain->pairs == NULL)
-		domain->pairs = xcalloc(PAIRS_MOST, sizeof *domain->pairs);
-	if (domain->pair_count == PAIRS_MOST)
-		return;
-	domain->pairs[domain->pair_count++] = (struct pair){ .from = xstrndup(from, bare_len(from)),
-		.to = xstrndup(to, bare_len(to)), .until = until };
-}
-
-int64_t
-pump_pairs_until(struct domain *domain)
-{
-	int64_t first = INT64_MAX, now = now_mono();
-
-	for (size_t i = 0; i < domain->pair_count;) {
-		struct pair *pair = &domain->pairs[i];
-		if (pair->until > now) {
-			first = pair->until < first ? pair->until : first;
-			i++;
-			continue;
-		}
-		free(pair->from);
-		free(pair->to);
-		*pair = domain->pairs[--domain->pair_count];
-		pump_rewind(domain); /* what was skipped */
-		domain->due = true;
-	}
-	return first;
-}
+#include "relay/queue/backoff.h"
 
 /* ---- on its way ---- */
 
@@ -167,6 +105,8 @@ send_row(struct domain *domain, const struct spool_row *row)
 		refuse_row(domain, row);
 		break;
 	case QUEUE_TAKEN:
+		if (domain->sent_count == 0 && domain->alone.id != row->id)
+			domain->alone = (struct alone){ .id = row->id, .tries = row->tries };
 		domain->sent[domain->sent_count++] = row->id;
 		break;
 	}
@@ -174,7 +114,7 @@ send_row(struct domain *domain, const struct spool_row *row)
 	return true;
 }
 
-/* Stopped on disk, from before a restart. The wall clock may have jumped: never longer than the longest wait. */
+/* Stopped on disk, from before a restart, or beyond the table of pairs. The wall clock may have jumped: never longer than the longest wait. */
 static bool
 waits(struct domain *domain, const struct spool_row *row)
 {
@@ -182,8 +122,8 @@ waits(struct domain *domain, const struct spool_row *row)
 
 	if (row->next == 0 || ms <= 0)
 		return false;
-	if (!is_stopped(domain, row))
-		pump_stop_pair(domain, row->from, row->to, ms < LOOK_MS ? ms : LOOK_MS);
+	if (!pairs_have(domain, row))
+		pairs_stop(domain, row->from, row->to, ms < LOOK_MS ? ms : LOOK_MS);
 	return true;
 }
 
@@ -192,7 +132,7 @@ send_rows(struct domain *domain, const struct spool_row *rows, size_t count)
 {
 	for (size_t i = 0; i < count && !domain->blocked && domain->sent_count < window(domain); i++) {
 		const struct spool_row *row = &rows[i];
-		if (pump_has(domain, row->id) || waits(domain, row) || is_stopped(domain, row))
+		if (pump_has(domain, row->id) || waits(domain, row) || pairs_have(domain, row))
 			domain->after = row->id;
 		else
 			domain->blocked = !send_row(domain, row);
@@ -227,9 +167,8 @@ got(void *arg, bool failed, const struct spool_row *rows, size_t count)
 void
 pump(struct domain *domain)
 {
-	(void)pump_pairs_until(domain);
-	if (!domain->due || domain->reading || domain->blocked || domain->refusing || domain->pair_count == PAIRS_MOST ||
-	    now_mono() < domain->read_at ||
+	(void)pairs_until(domain);
+	if (!domain->due || domain->reading || domain->blocked || domain->refusing || now_mono() < domain->read_at ||
 	    domain->sent_count > window(domain) / 2 || domain->leaving_count > 10 * QUEUE_WINDOW)
 		return;
 	domain->reading = true;
@@ -348,6 +287,26 @@ doubted(void *arg, enum txn_result result)
 		domain_kick(domain);
 }
 
+/* To a peer that knows repetitions nothing is in doubt. But what has lost so many streams alone lets the others go first, as if the peer had
+ * said "later"; it is never given up. */
+static void
+add_loss(struct domain *domain, struct txn *txn, int64_t id)
+{
+	struct alone *alone = &domain->alone;
+	int64_t now = now_wall();
+
+	if (!domain->deduplicates) {
+		txn_add(txn, &(struct op){ .kind = OP_SPOOL_DOUBT, .id = id, .time = now, .most = DOUBTS_MOST });
+		return;
+	}
+	if (domain->sent_count > 1 || alone->id != id || ++alone->losses < DOUBTS_MOST)
+		return;
+	log_warn(NULL, "%s: the stream was lost %d times with the message %lld; it goes again later", domain->name, DOUBTS_MOST, (long long)id);
+	txn_add(txn, &(struct op){ .kind = OP_SPOOL_DEFER, .id = id, .time = now, .config = "the stream is lost with it",
+		.expires = now + backoff_ms(alone->tries + 1, 60 * 1000, domain->queue->conf->retry_most * 1000, (uint32_t)id) });
+	alone->id = 0; /* counted anew, with the tries that are on disk then */
+}
+
 /* The stream is gone, with what was on its way. The next reading waits for the counting of it. */
 void
 pump_lost(struct domain *domain)
@@ -359,15 +318,16 @@ pump_lost(struct domain *domain)
 	if (domain->sent_count == 0)
 		return;
 	domain->due = true;
-	domain->doubtful = domain->deduplicates ? 0 : domain->sent_count;
-	if (domain->deduplicates) {
-		domain->sent_count = 0;
-		return;
-	}
+	domain->doubtful = domain->sent_count;
 	txn = txn_new(domain->queue->store);
 	for (size_t i = 0; i < domain->sent_count; i++)
-		txn_add(txn, &(struct op){ .kind = OP_SPOOL_DOUBT, .id = domain->sent[i], .time = now_wall(), .most = DOUBTS_MOST });
+		if (domain->sent[i] != 0)
+			add_loss(domain, txn, domain->sent[i]);
 	domain->sent_count = 0;
+	if (txn_is_empty(txn)) {
+		txn_abandon(&txn);
+		return;
+	}
 	domain->refusing = true;
 	domain_hold(domain);
 	txn_submit(&txn, doubted, domain);

@@ -1,6 +1,6 @@
 /*
  * queue-private.h -- what the files of queue/ share: queue.c (the domains, when they are tried), pump.c (what goes out and is
- * acked), ends.c (what ends otherwise), operator.c (what the operator sees and says), write.c (a row as it goes onto a stream).
+ * acked), pairs.c (between whom nothing goes for a while), ends.c (what ends otherwise), operator.c (what the operator sees and says), write.c (a row as it goes onto a stream).
  *
  *   RESTING -- due, and its time has come: wanted() --> WANTED -- queue_up() --> UP
  *      ^------------------ queue_down() ------------------'-------------------'
@@ -19,8 +19,8 @@ struct timer;
 
 enum {
 	BUCKETS = 256,
-	PAIRS_MOST = 64,        /* stopped in one domain; with more the domain as a whole waits for the first of them */
-	DOUBTS_MOST = 5,        /* sent and lost so often: not repeated by itself */
+	PAIRS_MOST = 4096,      /* stopped in one domain; beyond them a message waits by what is on disk, and none for it */
+	DOUBTS_MOST = 5,        /* sent and lost so often: not repeated by itself; where it can be, later */
 	KEEP_MS = 10 * 60 * 1000, /* bodies of what is settled */
 	LOOK_MS = 60 * 1000,
 	NX_MS = 60 * 1000,      /* between the two answers that make an unknown domain one that does not exist */
@@ -34,6 +34,12 @@ enum domain_state { RESTING, WANTED, UP };
 struct pair {
 	char *from, *to; /* bare */
 	int64_t until;   /* ms, monotonic */
+};
+
+/* The first message on its way, when nothing was before it. */
+struct alone {
+	int64_t id, tries;
+	int losses; /* of the stream, with it alone on its way */
 };
 
 struct domain {
@@ -63,8 +69,10 @@ struct domain {
 	size_t sent_count;
 	int64_t *leaving; /* acked, or ending otherwise, and that is not committed */
 	size_t leaving_count, leaving_room;
-	struct pair *pairs;
-	size_t pair_count;
+	struct alone alone;
+	struct pair *pairs; /* sorted */
+	size_t pair_count, pair_room;
+	int64_t beyond; /* ms, monotonic: when the first of those for which the table had no room goes on; 0: none */
 	size_t pending; /* callbacks that will come */
 };
 
@@ -110,8 +118,12 @@ void pump_rewind(struct domain *domain); /* reading begins again at the front; w
 void pump_leave(struct domain *domain, const int64_t *ids, size_t count);
 bool pump_left(struct domain *domain, size_t count);
 bool pump_has(const struct domain *domain, int64_t id); /* on its way, or leaving */
-void pump_stop_pair(struct domain *domain, const char *from, const char *to, int64_t ms);
-int64_t pump_pairs_until(struct domain *domain); /* the first to go on; INT64_MAX: none. Those whose time has come leave */
+
+/* pairs.c */
+void pairs_stop(struct domain *domain, const char *from, const char *to, int64_t ms);
+bool pairs_have(const struct domain *domain, const struct spool_row *row); /* nothing goes between these two */
+int64_t pairs_until(struct domain *domain); /* the first to go on; INT64_MAX: none. Those whose time has come leave */
+void pairs_clear(struct domain *domain);
 
 /* ends.c */
 void ends_add(struct txn *txn, struct queue *queue, const struct spool_row *row, enum queue_end end, enum stanza_error error,

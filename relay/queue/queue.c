@@ -68,12 +68,8 @@ domain_free(struct domain *domain)
 		at = &(*at)->next;
 	*at = domain->next;
 	domain->queue->domain_count--;
-	for (size_t i = 0; i < domain->pair_count; i++) {
-		free(domain->pairs[i].from);
-		free(domain->pairs[i].to);
-	}
+	pairs_clear(domain);
 	timer_free(&domain->timer);
-	free(domain->pairs);
 	free(domain->leaving);
 	free(domain->name);
 	free(domain);
@@ -254,13 +250,13 @@ run_resting(struct domain *domain)
 	struct queue *queue = domain->queue;
 
 	if (domain->loaded && !domain->due && !domain->refusing && domain->pending == 0) {
-		(void)pump_pairs_until(domain);
+		(void)pairs_until(domain);
 		if (domain->due)
 			domain_kick(domain);
-		else if (domain->pair_count == 0)
+		else if (pairs_until(domain) == INT64_MAX)
 			domain_free(domain);
 		else
-			ring_at(domain, pump_pairs_until(domain));
+			ring_at(domain, pairs_until(domain));
 		return;
 	}
 	if (!domain->loaded || !domain->due || domain->refusing)
@@ -291,7 +287,7 @@ domain_run(struct domain *domain)
 		break;
 	case UP:
 		pump(domain);
-		until = pump_pairs_until(domain);
+		until = pairs_until(domain);
 		if (domain->read_at > now_mono() && domain->read_at < until)
 			until = domain->read_at;
 		if (until != INT64_MAX)

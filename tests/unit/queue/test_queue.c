@@ -325,6 +325,25 @@ rows(struct desk *desk, const char *where)
 /* ---- tests ---- */
 
 static void
+hear(void *arg, enum queue_done done, size_t count)
+{
+	int *heard = arg;
+
+	assert_int_equal(heard[0], -1); /* once */
+	heard[0] = (int)done;
+	heard[1] = (int)count;
+}
+
+static bool ours;
+
+static void
+see_ours(void *arg, bool is_ours)
+{
+	(void)arg;
+	ours = is_ours;
+}
+
+static void
 waits_between_tries(void **state)
 {
 	static const int64_t first[] = { 1, 2, 4, 8, 15, 15 };
@@ -484,7 +503,7 @@ what_was_on_its_way_is_sent_again(void **state)
 	pass(0);
 	assert_int_equal(desk->sends, 8);
 	queue_down(desk->queue, "b", QUEUE_UNREACHED, "reset");
-	for (int n = 1; n <= 9; n++) { /* a peer that knows them again: for ever */
+	for (int n = 1; n <= 4; n++) { /* a peer that knows them again: in no doubt */
 		queue_up(desk->queue, "b", true);
 		pass(0);
 		assert_int_equal(desk->sends, 8 + n);
@@ -493,7 +512,96 @@ what_was_on_its_way_is_sent_again(void **state)
 	restart(desk);
 	queue_up(desk->queue, "b", true);
 	pass(0);
-	assert_int_equal(desk->sends, 18);
+	assert_int_equal(desk->sends, 13);
+	assert_int_equal(rows(desk, "state = 0"), 1);
+}
+
+/* The peer knows repetitions, and falls over one message. */
+static void
+what_the_stream_is_lost_with_lets_others_pass(void **state)
+{
+	struct desk *desk = *state;
+
+	hold(desk, "m1");
+	(void)hold_for(desk, "eva@b", "m2", false);
+	for (int n = 1; n <= 6; n++) { /* with both, then alone */
+		queue_up(desk->queue, "b", true);
+		pass(0);
+		queue_down(desk->queue, "b", QUEUE_UNREACHED, "reset");
+		pass(0);
+	}
+	assert_string_equal(desk->sent, "m1 m2 m1 m1 m1 m1 m1 ");
+	queue_up(desk->queue, "b", true);
+	pass(0);
+	queue_acked(desk->queue, "b", 1);
+	pass(0);
+	assert_string_equal(desk->sent, "m1 m2 m1 m1 m1 m1 m1 m2 ");
+	assert_int_equal(rows(desk, "state = 1"), 1);
+	pass(3 * 60000);
+	assert_string_equal(desk->sent, "m1 m2 m1 m1 m1 m1 m1 m2 m1 "); /* never given up */
+	assert_int_equal(desk->ended, 0);
+}
+
+/* However many recipients there have no room, another gets what is for him. */
+static void
+many_stopped_pairs_do_not_stop_a_domain(void **state)
+{
+	struct desk *desk = *state;
+	char to[32], name[32];
+
+	for (int n = 0; n < 80; n++) {
+		snprintf(to, sizeof to, "r%d@b", n * 37 % 80);
+		snprintf(name, sizeof name, "n%d", n);
+		(void)hold_for(desk, to, name, false);
+	}
+	pass(0);
+	queue_up(desk->queue, "b", true);
+	pass(0);
+	for (int n = 0; n < 80; n++) {
+		snprintf(to, sizeof to, "r%d@b", n * 37 % 80);
+		snprintf(name, sizeof name, "n%d", n);
+		queue_refused(desk->queue, "b", to, "ana@a", name, true, STANZA_RESOURCE_CONSTRAINT, see_ours, NULL);
+		assert_true(ours);
+	}
+	queue_acked(desk->queue, "b", 80);
+	pass(0);
+	assert_int_equal(desk->sends, 80);
+	(void)hold_for(desk, "eva@b", "e1", false);
+	(void)hold_for(desk, "r5@b", "later", false);
+	pass(0);
+	assert_int_equal(desk->sends, 81);
+	assert_non_null(strstr(desk->last, "id='e1'"));
+	for (int n = 0; n < 4; n++) {
+		pass(100000);
+		queue_acked(desk->queue, "b", QUEUE_WINDOW);
+	}
+	assert_int_equal(desk->sends, 162);
+}
+
+static void
+told_that_the_time_is_up(struct desk *desk)
+{
+	static int heard[2];
+
+	heard[0] = -1;
+	wall += 366 * INT64_C(86400000);
+	queue_expire(desk->queue, hear, heard);
+	assert_int_not_equal(heard[0], -1);
+}
+
+/* Nobody hears of the end of what arrives. */
+static void
+what_is_being_read_does_not_end(void **state)
+{
+	struct desk *desk = *state;
+
+	hold(desk, "m1");
+	pass(0);
+	while_reading = told_that_the_time_is_up;
+	queue_up(desk->queue, "b", true);
+	pass(0);
+	assert_string_equal(desk->sent, "m1 ");
+	assert_int_equal(desk->ended, 0);
 }
 
 static void
@@ -528,15 +636,6 @@ an_asking_without_answer_is_a_try(void **state)
 	assert_int_equal(desk->wanted, 1);
 	pass(10 * 1000);
 	assert_int_equal(desk->wanted, 2);
-}
-
-static bool ours;
-
-static void
-see_ours(void *arg, bool is_ours)
-{
-	(void)arg;
-	ours = is_ours;
 }
 
 static void
@@ -725,16 +824,6 @@ see_view(void *arg, const struct queue_view *view)
 }
 
 static void
-hear(void *arg, enum queue_done done, size_t count)
-{
-	int *heard = arg;
-
-	assert_int_equal(heard[0], -1); /* once */
-	heard[0] = (int)done;
-	heard[1] = (int)count;
-}
-
-static void
 the_operator_sees_each_domain(void **state)
 {
 	struct desk *desk = *state;
@@ -894,6 +983,9 @@ main(void)
 		TEST(a_window_is_not_passed),
 		TEST(waits_longer_and_longer),
 		TEST(what_was_on_its_way_is_sent_again),
+		TEST(what_the_stream_is_lost_with_lets_others_pass),
+		TEST(many_stopped_pairs_do_not_stop_a_domain),
+		TEST(what_is_being_read_does_not_end),
 		TEST(what_is_too_large_ends),
 		TEST(an_asking_without_answer_is_a_try),
 		TEST(a_temporary_error_stops_one_pair),
