@@ -149,7 +149,6 @@ inbox_retry(struct db *db, struct omemo *omemo, int64_t account, const char *jid
 		struct pending_row *rows;
 		size_t now_readable = 0;
 		db_begin(db);
-		pending_expire(db, account, now);
 		count = pending_list(db, arena, account, jid, after, RETRY_BATCH, &rows);
 		for (size_t i = 0; i < count; i++) {
 			after = rows[i].id;
@@ -159,5 +158,8 @@ inbox_retry(struct db *db, struct omemo *omemo, int64_t account, const char *jid
 		readable += db_commit(db, NULL) ? now_readable : 0;
 		arena_free(&arena);
 	}
+	db_begin(db); /* after the last try */
+	pending_expire(db, account, omemo_agreed_time(db, account, now));
+	db_commit(db, NULL);
 	return readable;
 }

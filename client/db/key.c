@@ -207,10 +207,11 @@ key_signed_newest(struct db *db, int64_t account, int64_t *created_r)
 }
 
 void
-key_signed_forget(struct db *db, int64_t account, int64_t created_before)
+key_signed_forget(struct db *db, int64_t account, int64_t replaced_before)
 {
-	int64_t created;
-	uint32_t newest = key_signed_newest(db, account, &created);
-	db_run(db, "DELETE FROM signed_prekey WHERE account = ? AND created < ? AND id <> ?", INT(account),
-	       INT(created_before), INT(newest));
+	db_run(db,
+	       "DELETE FROM signed_prekey WHERE account = ?1 AND EXISTS(SELECT 1 FROM signed_prekey s"
+	       " WHERE s.account = ?1 AND s.created < ?2"
+	       " AND (s.created, s.id) > (signed_prekey.created, signed_prekey.id))",
+	       INT(account), INT(replaced_before));
 }

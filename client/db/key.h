@@ -51,6 +51,7 @@ void key_prekey_forget(struct db *db, int64_t account, int64_t used_before);
 const void *key_signed_get(struct db *db, struct arena *arena, int64_t account, uint32_t id, size_t *len_r);
 void key_signed_put(struct db *db, int64_t account, uint32_t id, const void *record, size_t len, int64_t now);
 uint32_t key_signed_newest(struct db *db, int64_t account, int64_t *created_r); /* 0: none */
-void key_signed_forget(struct db *db, int64_t account, int64_t created_before); /* never the newest */
+/* Those whose successor was made before that: until then others had no newer one to write to. Never the newest. */
+void key_signed_forget(struct db *db, int64_t account, int64_t replaced_before);
 
 #endif

@@ -45,6 +45,7 @@ void skipped_chain_over(struct db *db, int64_t chain); /* the rest of a closed c
 struct skipped_owner {
 	const char *jid;
 	int64_t keys;
+	bool known; /* the caller's */
 };
 size_t skipped_owners(struct db *db, struct arena *arena, int64_t account, struct skipped_owner **list_r);
 void skipped_drop(struct db *db, int64_t account, const char *jid, int64_t count); /* the oldest of that person */

@@ -60,6 +60,9 @@ void omemo_set_keep(struct db *db, int64_t account, const struct omemo_keep *kee
  * (used one-time prekeys, signed ones, keys of messages that did not come), refill to 100 published and 40 in reserve.
  * Makes the bundle due when it changed. */
 void omemo_maintain(struct omemo *omemo, int64_t now);
+/* By which time things may expire: the clock's, but after a jump of two months or backwards that of the last upkeep
+ * until a later one, a day after or more, finds the clock where it was. */
+int64_t omemo_agreed_time(struct db *db, int64_t account, int64_t now);
 
 /* What PEP brought. `jid` is bare and is who the relay says owns the node: own events come with our own. */
 enum omemo_list {

@@ -3,8 +3,8 @@
  * brings of others'.
  *
  * A published one-time prekey may be taken by two senders: used ones are kept 90 days. Signed prekeys are
- * kept for the longest custody (400 days), since a first message may have been under way that long. Both are the
- * person's to set.
+ * kept for the longest custody (400 days) from when they were replaced, since a first message may have been under way
+ * that long. Both are the person's to set. Nothing is forgotten on the word of a clock that has jumped.
  */
 #include "config.h"
 #include "client/omemo/omemo.h"
@@ -29,6 +29,7 @@ enum {
 	USED_DAYS = 90,
 	SIGNED_ROTATE_DAYS = 30,
 	KEEP_DAYS = 400,
+	JUMP_DAYS = 60, /* since the last upkeep: more is a clock that was set, or a long absence */
 };
 
 unsigned
@@ -142,6 +143,7 @@ omemo_first_keys(struct omemo *omemo, int64_t now)
 	ratchet_set_now(omemo->ratchet, now);
 	if (key_prekey_count(omemo->db, omemo->account, PREKEY_PUBLISHED) > 0)
 		return true;
+	account_set_int(omemo->db, omemo->account, "maintained", now);
 	return ratchet_new_signed(omemo->ratchet) &&
 	       prekeys_refill(omemo, PREKEY_PUBLISHED, PREKEYS_PUBLISHED) > 0 &&
 	       prekeys_refill(omemo, PREKEY_RESERVE, PREKEYS_RESERVE) > 0 && !db_error(omemo->db);
@@ -169,6 +171,30 @@ omemo_set_keep(struct db *db, int64_t account, const struct omemo_keep *keep)
 	account_set_int(db, account, "keep.first", keep->first);
 }
 
+int64_t
+omemo_agreed_time(struct db *db, int64_t account, int64_t now)
+{
+	int64_t agreed = account_get_int(db, account, "maintained", now);
+	return now < agreed ? now : agreed;
+}
+
+/* Does the clock go on from where it was at the last upkeep? After a jump it has to be where it jumped to for a day:
+ * a machine without a battery, or a mistyped year, must not cost what is kept for a year. */
+static void
+agree_on_time(struct omemo *omemo, int64_t now)
+{
+	int64_t before = account_get_int(omemo->db, omemo->account, "maintained", now);
+	int64_t jumped = account_get_int(omemo->db, omemo->account, "maintained.jumped", 0);
+	bool flows = now >= before && now - before <= JUMP_DAYS * DAY;
+	bool stays = jumped > 0 && now - jumped >= DAY && now - jumped <= JUMP_DAYS * DAY;
+	if (flows || stays)
+		account_set_int(omemo->db, omemo->account, "maintained", now);
+	if ((flows || stays) && jumped > 0)
+		account_set_int(omemo->db, omemo->account, "maintained.jumped", 0);
+	else if (!flows && (jumped <= 0 || now < jumped || now - jumped > JUMP_DAYS * DAY))
+		account_set_int(omemo->db, omemo->account, "maintained.jumped", now);
+}
+
 void
 omemo_maintain(struct omemo *omemo, int64_t now)
 {
@@ -176,13 +202,15 @@ omemo_maintain(struct omemo *omemo, int64_t now)
 	assert(db_active(omemo->db));
 	ratchet_set_now(omemo->ratchet, now);
 	key_signed_newest(omemo->db, omemo->account, &created);
+	agree_on_time(omemo, now);
+	int64_t agreed = omemo_agreed_time(omemo->db, omemo->account, now);
 	bool changed = false;
-	if (created < now - SIGNED_ROTATE_DAYS * DAY)
+	if (created < agreed - SIGNED_ROTATE_DAYS * DAY)
 		changed = ratchet_new_signed(omemo->ratchet);
 	struct omemo_keep keep = omemo_keep(omemo->db, omemo->account);
-	key_prekey_forget(omemo->db, omemo->account, now - keep.first * DAY);
-	key_signed_forget(omemo->db, omemo->account, now - keep.late * DAY);
-	ratchet_forget(omemo->ratchet, now - keep.late * DAY);
+	key_prekey_forget(omemo->db, omemo->account, agreed - keep.first * DAY);
+	key_signed_forget(omemo->db, omemo->account, agreed - keep.late * DAY);
+	ratchet_forget(omemo->ratchet, agreed - keep.late * DAY);
 	changed = prekeys_refill(omemo, PREKEY_PUBLISHED, PREKEYS_PUBLISHED) > 0 || changed;
 	prekeys_refill(omemo, PREKEY_RESERVE, PREKEYS_RESERVE);
 	if (changed)

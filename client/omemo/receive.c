@@ -215,8 +215,8 @@ turn(struct reading *reading, session_state *state, ratchet_root_key *root, cons
 						  ec_key_pair_get_private(pair)) == 0;
 	if (made) {
 		uint32_t sent = ratchet_chain_key_get_index(before);
-		vault_close_session(ratchet, reading->jid, reading->device, state, true,
-				    reading->message->wire.previous);
+		vault_close_session(ratchet, reading->jid, reading->device, state,
+				    reading->message->wire.has_previous, reading->message->wire.previous);
 		session_state_set_root_key(state, next_root);
 		made = session_state_add_receiver_chain(state, reading->key, receiving) == 0;
 		session_state_set_previous_counter(state, sent > 0 ? sent - 1 : 0);
@@ -237,6 +237,8 @@ read_new(struct reading *reading, session_state *state)
 	ec_key_pair *own = session_state_get_sender_ratchet_key_pair(state);
 	ratchet_chain_key *chain = NULL;
 	struct vault_key from = { .at = 0 }, key;
+	if (reading->counter > vault_reach(reading->ratchet, reading->jid))
+		return RATCHET_GAP; /* before the Diffie-Hellman, which costs more than all else here */
 	if (!session_state_has_sender_chain(state) || !root || !own ||
 	    ratchet_root_key_create_chain(root, &next_root, &chain, reading->key,
 					  ec_key_pair_get_private(own)) != 0)

@@ -107,27 +107,33 @@ vault_reach(struct ratchet *ratchet, const char *jid)
 											      : VAULT_JUMP_STRANGER;
 }
 
-/* *most_r: who has most of them. */
-static int64_t
-trim_people(struct ratchet *ratchet, struct skipped_owner *owners, size_t count, struct skipped_owner **most_r)
+static struct skipped_owner *
+who_has_most(struct skipped_owner *owners, size_t count, bool strangers)
+{
+	struct skipped_owner *most = NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (!(strangers && owners[i].known) && (!most || owners[i].keys > most->keys))
+			most = &owners[i];
+	}
+	return most;
+}
+
+/* Of all, or of those that we do not know, down to a bound: whoever has most gives half of it, until it is enough. So
+ * one who fills it loses his own, not the few of others. */
+static void
+trim_to(struct ratchet *ratchet, struct skipped_owner *owners, size_t count, bool strangers, int64_t bound)
 {
 	struct store *store = &ratchet->store;
-	int64_t strangers = 0, all = 0;
-	for (size_t i = 0; i < count; i++) {
-		bool known = contact_is_known(store->db, store->account, owners[i].jid);
-		int64_t most = known			      ? VAULT_PERSON
-			       : strangers < VAULT_STRANGERS ? VAULT_STRANGERS - strangers
-							      : 0;
-		if (owners[i].keys > most) {
-			skipped_drop(store->db, store->account, owners[i].jid, owners[i].keys - most);
-			owners[i].keys = most;
-		}
-		strangers += known ? 0 : owners[i].keys;
-		all += owners[i].keys;
-		if (!*most_r || owners[i].keys > (*most_r)->keys)
-			*most_r = &owners[i];
+	struct skipped_owner *most;
+	int64_t all = 0;
+	for (size_t i = 0; i < count; i++)
+		all += strangers && owners[i].known ? 0 : owners[i].keys;
+	while (all > bound && (most = who_has_most(owners, count, strangers)) && most->keys > 0) {
+		int64_t drop = all - bound < most->keys / 2 + 1 ? all - bound : most->keys / 2 + 1;
+		skipped_drop(store->db, store->account, most->jid, drop);
+		all -= drop;
+		most->keys -= drop;
 	}
-	return all;
 }
 
 void
@@ -135,17 +141,17 @@ vault_trim(struct ratchet *ratchet)
 {
 	struct store *store = &ratchet->store;
 	struct arena *arena = arena_new();
-	struct skipped_owner *owners, *most = NULL;
+	struct skipped_owner *owners;
 	size_t count = skipped_owners(store->db, arena, store->account, &owners);
-	int64_t all = trim_people(ratchet, owners, count, &most);
-	while (all > VAULT_ALL && most) {
-		int64_t drop = all - VAULT_ALL < most->keys / 2 + 1 ? all - VAULT_ALL : most->keys / 2 + 1;
-		skipped_drop(store->db, store->account, most->jid, drop);
-		all -= drop;
-		most->keys -= drop;
-		for (size_t i = 0; i < count; i++)
-			most = owners[i].keys > most->keys ? &owners[i] : most;
+	for (size_t i = 0; i < count; i++) {
+		owners[i].known = contact_is_known(store->db, store->account, owners[i].jid);
+		if (owners[i].keys <= VAULT_PERSON)
+			continue;
+		skipped_drop(store->db, store->account, owners[i].jid, owners[i].keys - VAULT_PERSON);
+		owners[i].keys = VAULT_PERSON;
 	}
+	trim_to(ratchet, owners, count, true, VAULT_STRANGERS);
+	trim_to(ratchet, owners, count, false, VAULT_ALL);
 	ratchet->grown = 0;
 	arena_free(&arena);
 }

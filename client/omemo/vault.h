@@ -73,7 +73,8 @@ void vault_close_session(struct ratchet *ratchet, const char *jid, uint32_t devi
 /* The record is about to take one more session: close the one that falls out of it, if any. */
 void vault_close_last(struct ratchet *ratchet, const char *jid, uint32_t device, session_record *record);
 
-/* Keep to the bounds: the oldest of whoever has too much leaves; of the account, of whoever has most. */
+/* Keep to the bounds: the oldest of whoever has too much leaves; of all strangers together and of the account, of whoever
+ * has most. */
 void vault_trim(struct ratchet *ratchet);
 
 #endif

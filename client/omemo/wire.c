@@ -105,6 +105,7 @@ read_whisper(struct span span, struct wire_header *header)
 			header->counter = (uint32_t)field.value;
 		} else if (field.number == FIELD_PREVIOUS && field.kind == WIRE_VARINT) {
 			header->previous = (uint32_t)field.value;
+			header->has_previous = true;
 		}
 	}
 	return key;

@@ -16,7 +16,8 @@ enum { WIRE_KEY_LEN = 33 };
 struct wire_header {
 	uint8_t ratchet_key[WIRE_KEY_LEN]; /* of the chain, as it came: whether it is a point is not said */
 	uint32_t counter;                  /* the message's place in the chain */
-	uint32_t previous;                 /* the last place of the sender's chain before this one, 0 when not said */
+	bool has_previous;
+	uint32_t previous;                 /* the last place of the sender's chain before this one */
 };
 
 /* A WhisperMessage, or with `prekey` the one inside a PreKeyWhisperMessage. False: neither. */

@@ -251,6 +251,7 @@ test_nothing_is_left(void **state)
 	for (int i = 39; i >= 0; i--)
 		mail_read(mails[i], T0);
 	db_begin(p->jose.db);
+	omemo_maintain(p->jose.omemo, T0 + 50 * DAY);
 	omemo_maintain(p->jose.omemo, T0 + 91 * DAY); /* the one-time prekeys of the beginning are gone */
 	assert_true(db_commit(p->jose.db, NULL));
 	mail_sql(&p->jose, "DELETE FROM read");

@@ -344,6 +344,72 @@ test_strangers_share_little(void **state)
 	arena_free(&arena);
 }
 
+/* Who fills it loses of his own, not the one key of another, wherever in the alphabet they stand. */
+static void
+test_a_stranger_pushes_nobody_out(void **state)
+{
+	struct pair *p = *state;
+	struct arena *arena = arena_new();
+	struct person eve, zoe;
+	home_open(&eve, "eve@x.example");
+	home_open(&zoe, "zoe@x.example");
+	home_introduce(&eve, &p->jose);
+	home_introduce(&zoe, &p->jose);
+	struct mail *late = mail_write(arena, &zoe, &p->jose, "late", T0);
+	mail_read(mail_write(arena, &zoe, &p->jose, "heard", T0), T0);
+	mail_read(mail_write(arena, &eve, &p->jose, "begun", T0), T0);
+	for (int i = 0; i < VAULT_STRANGERS / VAULT_JUMP_STRANGER + 2; i++) {
+		mail_lose(&eve, &p->jose, VAULT_JUMP_STRANGER);
+		mail_read(mail_write(arena, &eve, &p->jose, "gap", T0), T0);
+	}
+	maintain(&p->jose, T0);
+	assert_in_range(kept(&p->jose), VAULT_STRANGERS / 2, VAULT_STRANGERS);
+	mail_read(late, T0);
+	home_close(&eve);
+	home_close(&zoe);
+	arena_free(&arena);
+}
+
+/* A signed prekey is kept from when it was replaced: it was the one to write to until then. */
+static void
+test_signed_prekeys_after_an_absence(void **state)
+{
+	struct pair *p = *state;
+	struct arena *arena = arena_new();
+	const struct omemo_keep keep = { .late = 7, .first = 7 };
+	db_begin(p->jose.db);
+	omemo_set_keep(p->jose.db, p->jose.account, &keep);
+	assert_true(db_commit(p->jose.db, NULL));
+	struct mail *first = mail_write(arena, &p->ana, &p->jose, "first", T0 + 31 * DAY);
+	maintain(&p->jose, T0 + 31 * DAY);
+	assert_int_equal(mail_sql(&p->jose, "SELECT count(*) FROM signed_prekey"), 2);
+	mail_read(first, T0 + 31 * DAY);
+	maintain(&p->jose, T0 + 39 * DAY);
+	assert_int_equal(mail_sql(&p->jose, "SELECT count(*) FROM signed_prekey"), 1);
+	arena_free(&arena);
+}
+
+/* A clock that jumps takes nothing, until it has stayed where it is for a day. */
+static void
+test_a_clock_that_jumps(void **state)
+{
+	struct pair *p = *state;
+	struct arena *arena = arena_new();
+	mail_write(arena, &p->ana, &p->jose, "late", T0);
+	mail_read(mail_write(arena, &p->ana, &p->jose, "heard", T0), T0);
+	maintain(&p->jose, T0 + DAY);
+	maintain(&p->jose, T0 + 3650 * DAY);
+	maintain(&p->jose, T0 + 3650 * DAY + HOUR);
+	maintain(&p->jose, T0 + 2 * DAY);
+	assert_int_equal(kept(&p->jose), 1);
+	assert_int_equal(mail_sql(&p->jose, "SELECT count(*) FROM prekey WHERE state = 3"), 1);
+	maintain(&p->jose, T0 + 500 * DAY);
+	assert_int_equal(kept(&p->jose), 1);
+	maintain(&p->jose, T0 + 502 * DAY);
+	assert_int_equal(kept(&p->jose), 0);
+	arena_free(&arena);
+}
+
 static double
 seconds(void)
 {
@@ -391,6 +457,9 @@ main(void)
 		TEST(test_jumps),
 		TEST(test_a_person_who_leaves_gaps),
 		TEST(test_strangers_share_little),
+		TEST(test_a_stranger_pushes_nobody_out),
+		TEST(test_signed_prekeys_after_an_absence),
+		TEST(test_a_clock_that_jumps),
 		TEST(test_forgeries_cost_little),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
