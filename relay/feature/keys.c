@@ -34,13 +34,14 @@
 enum {
 	DEVICES_MOST = 20,
 	PAYLOAD_MOST = 16 * 1024, /* bytes; a bundle of a hundred keys has 6 KiB */
-	CONTACTS_MOST = 10000,    /* whose last fetching is remembered */
+	CONTACTS_MOST = 10000,    /* whose last fetching is remembered; beyond them those of whom no sign came for the longest are forgotten */
 	SOON_MS = 60 * 1000,      /* between two fetchings that a changed list brings */
 	DAY_MS = 24 * 3600 * 1000,
 };
 
 /* When a contact's items were fetched. */
 struct known {
+	struct known *older, *newer; /* in order of the last sign of them */
 	char *contact;
 	int64_t tried; /* ms, monotonic; 0: never, in vain, or out of date */
 	bool busy;
@@ -51,6 +52,7 @@ struct keys {
 	struct router *router;
 	void *tree; /* of struct known */
 	size_t count;
+	struct known *oldest, *newest;
 };
 
 struct fetch {
@@ -88,20 +90,59 @@ known_free(void *arg)
 	free(known);
 }
 
-/* NULL: so many that this one is not fetched. */
+static void
+unlink_known(struct keys *keys, struct known *known)
+{
+	*(known->older == NULL ? &keys->oldest : &known->older->newer) = known->newer;
+	*(known->newer == NULL ? &keys->newest : &known->newer->older) = known->older;
+}
+
+static void
+link_newest(struct keys *keys, struct known *known)
+{
+	known->older = keys->newest;
+	known->newer = NULL;
+	*(keys->newest == NULL ? &keys->oldest : &keys->newest->newer) = known;
+	keys->newest = known;
+}
+
+/* It is only fetched again at its next sign. False: all are being fetched. */
+static bool
+forget_oldest(struct keys *keys)
+{
+	struct known *known = keys->oldest;
+
+	while (known != NULL && known->busy)
+		known = known->newer;
+	if (known == NULL)
+		return false;
+	unlink_known(keys, known);
+	(void)tdelete(known, &keys->tree, by_contact);
+	known_free(known);
+	keys->count--;
+	return true;
+}
+
+/* NULL: so many are being fetched that this one is not. */
 static struct known *
 take_known(struct keys *keys, const char *contact)
 {
 	struct known *known = find_known(keys, contact);
 	const void *added;
 
-	if (known != NULL || keys->count >= CONTACTS_MOST)
+	if (known != NULL) {
+		unlink_known(keys, known);
+		link_newest(keys, known);
 		return known;
+	}
+	if (keys->count >= CONTACTS_MOST && !forget_oldest(keys))
+		return NULL;
 	known = xcalloc(1, sizeof *known);
 	known->contact = xstrdup(contact);
 	added = tsearch(known, &keys->tree, by_contact);
 	assert(added != NULL);
 	(void)added;
+	link_newest(keys, known);
 	keys->count++;
 	return known;
 }
