@@ -17,6 +17,7 @@
 #include "relay/peer/border.h"
 #include "relay/peer/courier.h"
 #include "relay/peer/peer-private.h"
+#include "relay/peer/waiting.h"
 #include "relay/route/router.h"
 #include "relay/store/store.h"
 #include "relay/stream/fifo.h"
@@ -180,23 +181,50 @@ intake_go_on(struct intake *intake)
 
 /* ---- stanzas ---- */
 
-/* STREAM_OK, and the addresses are canonical now. A stanza must have both (RFC 6120 8.1.1.2, 8.1.2.2). */
+/* Is this the domain of the address, whatever stands around it? */
+static bool
+is_of(struct arena *arena, const char *address, const char *domain)
+{
+	const char *bare = arena_strndup(arena, address, strcspn(address, "/")), *at = strchr(bare, '@');
+	struct jid jid;
+
+	return jid_parse_text(arena, at == NULL ? bare : at + 1, &jid) && jid.node == NULL && strcmp(jid.domain, domain) == 0;
+}
+
+/* The domains: a stanza must have both addresses (RFC 6120 8.1.1.2, 8.1.2.2). */
 static enum stream_error
-check_addresses(const struct intake *intake, struct arena *arena, struct xml *stanza)
+check_addresses(const struct intake *intake, struct arena *arena, const struct xml *stanza)
+{
+	const char *from = xml_attr(stanza, "from"), *to = xml_attr(stanza, "to"), *bare;
+	struct jid jid;
+
+	if (from == NULL || to == NULL)
+		return STREAM_IMPROPER_ADDRESSING;
+	if (!is_of(arena, from, intake->domain))
+		return STREAM_INVALID_FROM;
+	if (is_of(arena, to, intake->peers->domain))
+		return STREAM_OK;
+	bare = arena_strndup(arena, to, strcspn(to, "/"));
+	return jid_parse_text(arena, bare, &jid) ? STREAM_HOST_UNKNOWN : STREAM_IMPROPER_ADDRESSING;
+}
+
+/* Both addresses canonical. Else the stanza goes no further, and the stream goes on: one user's name that is a JID for a laxer
+ * server is not to cut off all who are there (RFC 6120 8.3.3.8). */
+static bool
+prepare(const struct intake *intake, struct arena *arena, struct xml *stanza)
 {
 	struct jid from, to;
 
-	if (xml_attr(stanza, "from") == NULL || xml_attr(stanza, "to") == NULL)
-		return STREAM_IMPROPER_ADDRESSING;
-	if (!jid_parse_text(arena, xml_attr(stanza, "from"), &from) || strcmp(from.domain, intake->domain) != 0)
-		return STREAM_INVALID_FROM;
-	if (!jid_parse_text(arena, xml_attr(stanza, "to"), &to))
-		return STREAM_IMPROPER_ADDRESSING;
-	if (strcmp(to.domain, intake->peers->domain) != 0)
-		return STREAM_HOST_UNKNOWN;
+	if (!jid_parse_text(arena, xml_attr(stanza, "from"), &from))
+		return false; /* there is nobody to tell */
 	xml_set(arena, stanza, "from", jid_text(arena, &from));
-	xml_set(arena, stanza, "to", jid_text(arena, &to));
-	return STREAM_OK;
+	if (jid_parse_text(arena, xml_attr(stanza, "to"), &to)) {
+		xml_set(arena, stanza, "to", jid_text(arena, &to));
+		return true;
+	}
+	xml_set(arena, stanza, "to", intake->peers->domain); /* who answers */
+	waiting_answer(intake->peers->router, stanza, STANZA_JID_MALFORMED, "the address that it was for is none");
+	return false;
 }
 
 void
@@ -212,7 +240,7 @@ intake_take(struct intake *intake, struct arena *arena, struct xml *stanza)
 	}
 	border_in(stanza);
 	slot = fifo_add(intake->fifo);
-	if (peers_pong(intake->peers, intake->domain, stanza) ||
+	if (!prepare(intake, arena, stanza) || peers_pong(intake->peers, intake->domain, stanza) ||
 	    (intake->proven && courier_take(intake->peers, intake->domain, &intake->talk, arena, stanza))) {
 		slot_done(&slot);
 		arena_free(&arena);

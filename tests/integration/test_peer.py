@@ -214,6 +214,26 @@ def test_from_and_to():    # F4, F6
     b.close()
 
 
+def test_an_odd_name_costs_only_itself():
+    """A name that is a JID for a laxer server: its stanza goes nowhere, and the stream of all its neighbours goes on."""
+    b = login(one, one.user())
+    liar = Liar(one)
+    liar.prove(first="<bidi xmlns='urn:xmpp:bidi'/>")
+    liar.managed()
+    phone = "\U0001F4F1"        # not in Unicode 3.2
+    liar.send(f"<presence from='bob@tres.example/{phone}' to='{b.jid}'/>"
+              f"<message from='{phone}@tres.example' to='{b.jid}' type='chat'><body>odd</body></message>"
+              f"<message from='bob@tres.example/r' to='{phone}@uno.example' type='chat' id='o1'><body>odd</body></message>"
+              f"<iq from='bob@tres.example/r' to='{bare(b.jid)}/{phone}' type='get' id='o2'><ping xmlns='urn:xmpp:ping'/></iq>"
+              f"<message from='bob@tres.example/r' to='{b.jid}' type='chat'><body>fine</body></message>")
+    equal(text_of(b.wait(lambda e: e.tag == CLIENT + "message"), CLIENT + "body"), "fine")
+    for ident in ("o1", "o2"):
+        error = liar.wait(lambda e, ident=ident: e.get("type") == "error" and e.get("id") == ident)
+        check(any(e.tag.endswith("}jid-malformed") for e in error.iter()), ident)
+    liar.close()
+    b.close()
+
+
 def test_sizes():    # X13
     b = login(one, one.user())
     liar = Liar(one)
