@@ -129,14 +129,26 @@ inbound_next(struct inbound *in)
 	return in->next;
 }
 
-size_t
-inbound_of(const struct peers *peers, const char *domain)
+bool
+inbound_make_room(struct peers *peers, const char *domain)
 {
-	size_t count = 0;
+	size_t all = 0, open = 0;
+	struct inbound *oldest = NULL;
 
-	for (const struct inbound *in = peers->inbounds; in != NULL; in = in->next)
-		count += in->state == INBOUND_READY && strcmp(in->domain, domain) == 0;
-	return count;
+	for (struct inbound *in = peers->inbounds; in != NULL; in = in->next) { /* the newest first */
+		if (in->state != INBOUND_READY || strcmp(in->domain, domain) != 0)
+			continue;
+		all++;
+		if (line_is_closing(in->line))
+			continue;
+		open++;
+		oldest = in;
+	}
+	if (all >= 2 * INBOUND_OF_ONE)
+		return false;
+	if (open >= INBOUND_OF_ONE)
+		inbound_close(oldest, STREAM_CONFLICT); /* RFC 6120 4.9.3.3 */
+	return true;
 }
 
 struct inbound *
@@ -275,8 +287,10 @@ inbound_accept(struct peers *peers, int fd, bool direct, void (*on_gone)(void *a
 	}
 	tally_add(TALLY_CONNECTIONS, 1);
 	line_deadline(in->line, WAIT_TLS);
-	if (peers->inbound_count > INBOUND_MOST && !direct)
-		line_close(in->line, STREAM_RESOURCE_CONSTRAINT, "too many streams");
-	else if (direct)
+	if (peers->inbound_count <= INBOUND_MOST && direct)
 		line_start_tls(in->line, NULL, true);
+	else if (direct)
+		inbound_free(in); /* nothing can be said before TLS */
+	else if (peers->inbound_count > INBOUND_MOST)
+		line_close(in->line, STREAM_RESOURCE_CONSTRAINT, "too many streams");
 }

@@ -174,8 +174,8 @@ take_external(struct inbound *in, struct arena *arena, const struct xml *auth)
 	} else if (strcmp(in->domain, in->peers->domain) == 0 || !is_proven(in, &why)) {
 		log_info(&in->log, "refused: %s", strcmp(in->domain, in->peers->domain) == 0 ? "that is us" : why);
 		refuse_auth(in, SASL_NOT_AUTHORIZED);
-	} else if (inbound_of(in->peers, in->domain) >= INBOUND_OF_ONE) {
-		line_close(in->line, STREAM_RESOURCE_CONSTRAINT, "you have enough streams");
+	} else if (!inbound_make_room(in->peers, in->domain)) {
+		line_close(in->line, STREAM_RESOURCE_CONSTRAINT, "you open streams too fast");
 	} else {
 		line_writes(in->line, "<success xmlns='" NS_SASL "'/>");
 		line_restart(in->line, LINE_BYTES);

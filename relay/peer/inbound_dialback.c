@@ -57,8 +57,8 @@ on_verified(void *arg, enum verify_result result, enum stanza_error error)
 	line_deadline(in->line, WAIT_READY);
 	switch (result) {
 	case VERIFY_VALID:
-		if (inbound_of(in->peers, in->domain) >= INBOUND_OF_ONE) {
-			line_close(in->line, STREAM_RESOURCE_CONSTRAINT, "you have enough streams");
+		if (!inbound_make_room(in->peers, in->domain)) {
+			line_close(in->line, STREAM_RESOURCE_CONSTRAINT, "you open streams too fast");
 			return;
 		}
 		dialback_write(&out, "result", us, in->domain, NULL, "valid", "");

@@ -77,7 +77,9 @@ void inbound_accept(struct peers *peers, int fd, bool direct, void (*on_gone)(vo
 void inbound_close(struct inbound *inbound, enum stream_error error);
 void inbound_free(struct inbound *inbound); /* at once */
 void inbound_go_on(struct inbound *inbound); /* the store has room */
-size_t inbound_of(const struct peers *peers, const char *domain);
+/* The domain has proven itself once more: has it INBOUND_OF_ONE streams, the oldest is closed, which may be dead without our knowing
+ * (a line that comes and goes). False: those that are closing are too many. */
+bool inbound_make_room(struct peers *peers, const char *domain);
 struct inbound *inbound_both_ways(const struct peers *peers, const char *domain); /* one that takes stanzas; NULL: none */
 struct outflow *inbound_outflow(const struct inbound *inbound); /* NULL: it goes one way */
 struct inbound *inbound_next(struct inbound *inbound);

@@ -67,6 +67,27 @@ def test_bytes_behind_the_end():
     host.close()
 
 
+def test_dead_streams_lock_nobody_out():
+    """A line that comes and goes leaves streams behind that nobody has closed. Who proves itself again is let in."""
+    host = login(relay, relay.user())
+    liars = []
+    for i in range(7):
+        liar = Liar(relay)
+        liar.prove()
+        liar.managed()
+        liar.send(message(host.jid, f"by {i}"))
+        host.message(body=f"by {i}")
+        liars.append(liar)
+    for i, liar in enumerate(liars[:3]):
+        equal(liar.stream_error(), "conflict", f"stream {i}, the oldest then")
+    for i, liar in enumerate(liars[3:]):
+        liar.send(message(host.jid, f"still {i}"))
+        host.message(body=f"still {i}")
+    for liar in liars:
+        liar.drop()
+    host.close()
+
+
 def test_the_end_waits_for_what_was_said():
     """To people who are not in memory: each must be read from the disk first, and the others wait for it behind the end."""
     people, before = [relay.user() for _ in range(40)], kept()
