@@ -51,6 +51,7 @@ ca_file: "{ca}"
 s2s_cafile: "{ca}"
 s2s_use_starttls: required
 s2s_timeout: 20
+s2s_max_retry_delay: 1
 acme: {{ auto: false }}
 listen:
   - {{ port: {client}, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true, max_stanza_size: 262144, shaper: none, access: all }}
