@@ -1,7 +1,8 @@
 /*
  * link_sm.c -- stream management of a stream: what the relay took of ours, and what we say that we took. See link_stream.h.
  *
- * Nothing is sent between <enable/> and <enabled/>, so both sides begin to count at the same stanza. Counts wrap at 2^32.
+ * Nothing is sent between <enable/> and <enabled/>, so both sides begin to count at the same stanza. What comes in between is handed out and not
+ * counted: relays are free to send, as soon as a resource is bound. Counts wrap at 2^32.
  * DIAGNOSTICS: a count that is no number, or of stanzas never sent, ends the stream.
  * Spec: XEP-0198 1.6 sections 3, 4.
  */
@@ -9,11 +10,43 @@
 
 #include "client/link_stream-private.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/arena.h"
+#include "proto/mem.h"
 #include "proto/ns.h"
+#include "proto/stanza.h"
 #include "proto/xml.h"
+
+enum { EARLY_MOST = 100 /* each bounded by the link */ };
+
+void
+stream_drop_early(struct stream *stream)
+{
+	while (stream->early != NULL) {
+		struct early *early = stream->early;
+
+		stream->early = early->next;
+		arena_free(&early->arena);
+		free(early);
+	}
+}
+
+static struct xml *
+expect_answer(struct stream *stream, struct arena **arena_r)
+{
+	struct early **last = &stream->early;
+	struct xml *answer = stream_expect(stream, arena_r, NULL, NULL, "<enabled/>");
+
+	for (size_t i = 0; i < EARLY_MOST && answer != NULL && stanza_kind(answer) != STANZA_OTHER; i++) {
+		*last = xcalloc(1, sizeof **last);
+		**last = (struct early){ .arena = *arena_r, .stanza = answer };
+		last = &(*last)->next;
+		answer = stream_expect(stream, arena_r, NULL, NULL, "<enabled/>");
+	}
+	return answer;
+}
 
 bool
 stream_enable_sm(struct stream *stream)
@@ -24,7 +57,7 @@ stream_enable_sm(struct stream *stream)
 	if (!stream->offers_sm || stream->managed || stream->config->give_back)
 		return true;
 	stream_send_element(stream, "enable", NS_SM, NULL);
-	answer = stream_expect(stream, &arena, NULL, NULL, "<enabled/>");
+	answer = expect_answer(stream, &arena);
 	if (answer == NULL)
 		return false;
 	stream->managed = xml_is(answer, "enabled", NS_SM);

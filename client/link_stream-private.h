@@ -10,8 +10,16 @@
 #include "client/resolve.h"
 #include "proto/digest.h"
 
+/* A stanza that came between <enable/> and <enabled/>. */
+struct early {
+	struct early *next;
+	struct arena *arena; /* owned */
+	struct xml *stanza;
+};
+
 struct stream {
 	struct link *link;
+	struct early *early; /* first what came first */
 	struct link_config link_config;
 	struct trouble *trouble;
 	const struct stream_config *config;
@@ -48,6 +56,7 @@ void stream_keep_sasl(struct stream *stream, const struct sasl *sasl, bool done)
 bool stream_sasl_failure(struct stream *stream, struct arena *arena, const struct xml *failure); /* false */
 /* The address we are bound as, which must be our own. */
 bool stream_take_address(struct stream *stream, const char *jid);
+void stream_drop_early(struct stream *stream);
 bool stream_bind(struct stream *stream); /* RFC 6120 section 7; behind the features */
 
 /* link_once.c */

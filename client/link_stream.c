@@ -97,6 +97,7 @@ stream_free(struct stream **stream)
 	if (dead == NULL)
 		return;
 	*stream = NULL;
+	stream_drop_early(dead);
 	link_free(&dead->link);
 	free(dead->jid);
 	cleanse(dead, sizeof(*dead));
@@ -224,8 +225,16 @@ sort_out(struct stream *stream, struct xml *element, enum stream_got *got_r)
 enum stream_got
 stream_next(struct stream *stream, int64_t deadline, struct arena **arena_r, struct xml **stanza_r)
 {
+	struct early *early = stream->early;
 	enum stream_got got;
 
+	if (early != NULL) {
+		stream->early = early->next;
+		*arena_r = early->arena;
+		*stanza_r = early->stanza;
+		free(early);
+		return STREAM_STANZA;
+	}
 	for (;;) {
 		switch (link_next(stream->link, deadline, arena_r, stanza_r)) {
 		case LINK_ELEMENT:

@@ -589,6 +589,28 @@ def test_answers_of_others_are_no_answers():
     attempt(play, 0, "Logged in")
 
 
+def test_stanzas_before_enabled():
+    """A relay may send as soon as a resource is bound: it is heard, answered, and not counted (XEP-0198 section 4)."""
+    heard = []
+
+    def play(conn):
+        conn.starttls()
+        conn.offer("SCRAM-SHA-256")
+        conn.scram()
+        conn.features("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><sm xmlns='urn:xmpp:sm:3'/>")
+        ident = conn.until("<iq[^>]*id=['\"]([^'\"]*)").group(1).decode()
+        conn.until("</iq>")
+        conn.send(f"<iq type='result' id='{ident}'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+                  f"<jid>{USER}@{DOMAIN}/lazo</jid></bind></iq>")
+        conn.until("<enable[^>]*>")
+        conn.send(f"<iq type='get' id='early' from='{DOMAIN}'><ping xmlns='urn:xmpp:ping'/></iq>")
+        conn.send("<enabled xmlns='urn:xmpp:sm:3'/>")
+        heard.append(conn.until("<iq[^>]*id=['\"]early['\"][^>]*>").group(0).decode())
+        conn.close()
+    attempt(play, EX_TEMPFAIL, "broke")
+    check("result" in heard[0], heard)
+
+
 def test_acknowledges_what_was_never_sent():
     def play(conn):
         conn.starttls()

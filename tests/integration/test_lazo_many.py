@@ -83,7 +83,7 @@ def test_received_in_order():
     status, seconds, cpu, memory, seen = measured(elena, "sync")
     equal(status, 0, seen[-500:])
     tell("receiving", seconds, cpu, memory)
-    check(seen.count("Receiving...") > 3, f"progress of receiving: {seen[-300:]!r}")
+    check(seen.count("Receiving...") >= 2, f"progress of receiving: {seen[-300:]!r}")
     check(memory < MEMORY_KIB or SANITIZED, "memory of receiving")
     check(cpu < SECONDS * max(COUNT, 10000) / 50000 or SANITIZED, f"{cpu} s for {COUNT}")
 
